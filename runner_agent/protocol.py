@@ -203,12 +203,15 @@ class ExitRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptStatus:
-    """What the runner knows of an attempt. `dead`: no process of it lives and it left no exit record."""
+    """What the runner knows of an attempt. `dead`: no process of it lives and it left no exit record. `boot_id` is the
+    boot under which it was started. `gradable`: it ended ungraded, its judged tree is kept, `grade` may resume it."""
 
     attempt_id: str
     episode_id: str
     fence: int
     phase: AttemptPhase
+    boot_id: str = ""
+    gradable: bool = False
     stage: str | None = None
     stage_since: str | None = None
     detail: str = ""
@@ -271,20 +274,33 @@ class ReportRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
+    """`gone`: attempts asked about that have no folder here and no process either, as was proven."""
+
     boot_id: str
     at: str
     attempts: tuple[AttemptStatus, ...]
     chunks: tuple[Chunk, ...]
+    gone: tuple[str, ...] = ()
     schema: str = SCHEMA
 
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptRequest:
-    """The body of `cancel`, `pull` and `acknowledge`."""
+    """The body of `cancel` and `acknowledge`."""
 
     attempt_id: str
     episode_id: str
     fence: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PullRequest:
+    """The body of `pull`. `held`: per file, the bytes that the asker has already; the stream begins after them."""
+
+    attempt_id: str
+    episode_id: str
+    fence: int
+    held: dict[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -72,8 +72,24 @@ class Prices:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Address:
+    """How a runner is reached. `kind` is "local" or "ssh"; the rest is for SSH: `key_path` names a private key file of
+    the orchestrator, `host_key` is the pinned public key as "TYPE BASE64", `home` the agent's folder on the runner."""
+
+    runner: str
+    kind: str
+    host: str = ""
+    port: int = 22
+    user: str = ""
+    key_path: str = ""
+    host_key: str = ""
+    home: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Runner:
-    """One machine. `hello` is what it last reported of itself, `tags` what an operator gave it."""
+    """One machine. `hello` is what it last reported of itself, `tags` what an operator gave it; `boot_id` is that of
+    its last report."""
 
     name: str
     kind: str
@@ -86,6 +102,7 @@ class Runner:
     tags: frozenset[str] = frozenset()
     prices: Prices = field(default_factory=Prices)
     hello: Hello | None = None
+    boot_id: str = ""
     last_seen: datetime | None = None
     detail: str = ""
 

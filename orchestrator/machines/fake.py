@@ -26,6 +26,7 @@ from runner_agent.protocol import (
     GradeRequest,
     Hello,
     LaunchSpec,
+    PullRequest,
     Report,
     ReportRequest,
     StageRecord,
@@ -140,7 +141,7 @@ class FakeLink:
         return known.status
 
     @contextlib.contextmanager
-    def pull(self, request: AttemptRequest) -> Iterator[BinaryIO]:
+    def pull(self, request: PullRequest) -> Iterator[BinaryIO]:
         self._reach()
         known = self._own(request.attempt_id, request.fence)
         if known.status.phase in ("running", "awaiting-checks"):

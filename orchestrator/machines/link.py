@@ -11,6 +11,7 @@ from runner_agent.protocol import (
     GradeRequest,
     Hello,
     LaunchSpec,
+    PullRequest,
     Report,
     ReportRequest,
 )
@@ -40,8 +41,9 @@ class Link(Protocol):
         """Delivers the hidden checks to an attempt that awaits them."""
         ...
 
-    def pull(self, request: AttemptRequest) -> AbstractContextManager[BinaryIO]:
-        """The ended attempt's folder as an uncompressed tar stream. An error may also come while reading or leaving."""
+    def pull(self, request: PullRequest) -> AbstractContextManager[BinaryIO]:
+        """The ended attempt's folder as an uncompressed tar stream, each file from the byte after those held. An error
+        may also come while reading or leaving."""
         ...
 
     def acknowledge(self, request: AttemptRequest) -> None:

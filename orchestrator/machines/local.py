@@ -22,6 +22,7 @@ from runner_agent.protocol import (
     GradeRequest,
     Hello,
     LaunchSpec,
+    PullRequest,
     Report,
     ReportRequest,
 )
@@ -61,7 +62,7 @@ class LocalLink:
         self._ask("acknowledge", protocol.to_json(request))
 
     @contextlib.contextmanager
-    def pull(self, request: AttemptRequest) -> Iterator[BinaryIO]:
+    def pull(self, request: PullRequest) -> Iterator[BinaryIO]:
         with tempfile.TemporaryFile() as stderr, self._start("pull", protocol.to_json(request), stderr) as child:
             assert child.stdout is not None  # noqa: S101  it was asked for
             watchdog = threading.Timer(PULL_LIMIT_S, child.kill)

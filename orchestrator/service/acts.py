@@ -54,7 +54,7 @@ def send_cancel(services: Services, act: Act) -> None:
 def collect(services: Services, act: Act) -> None:
     """Pull and verify the artifacts; only then is the episode to be scored."""
     scene = look(services, act)
-    with _link(services, scene).pull(scene.request) as stream:
+    with _link(services, scene).pull(scene.pull_request) as stream:
         receive(stream, attempt_folder(services.settings.home, act.attempt_id))
     now = services.now()
     with services.store.writing() as session:
@@ -76,7 +76,7 @@ def acknowledge(services: Services, act: Act) -> None:
 
 
 def _link(services: Services, scene: Scene) -> Link:
-    return services.link(scene.act.runner, scene.runner_kind)
+    return services.link(scene.address)
 
 
 def _record(services: Services, status: AttemptStatus) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
+from orchestrator.domain.runner import Address
 from orchestrator.errors import LinkError
 from orchestrator.machines.link import Link
 from orchestrator.machines.local import LocalLink
@@ -12,13 +13,13 @@ from orchestrator.service.places import runner_home
 from orchestrator.settings import Settings
 
 
-def link_opener(settings: Settings) -> Callable[[str, str], Link]:
-    """Name and kind of a runner to its link; each is made once."""
+def link_opener(settings: Settings) -> Callable[[Address], Link]:
+    """The address of a runner to its link; each is made once."""
 
     @cache
-    def open_link(runner: str, kind: str) -> Link:
-        if kind == "local":
-            return LocalLink(runner_home(settings.home, runner), python=settings.runner_python)
-        raise LinkError(f"runner {runner} is of kind {kind!r}, which this version cannot reach")
+    def open_link(address: Address) -> Link:
+        if address.kind == "local":
+            return LocalLink(runner_home(settings.home, address.runner), python=settings.runner_python)
+        raise LinkError(f"runner {address.runner} is of kind {address.kind!r}, which this version cannot reach")
 
     return open_link

@@ -11,6 +11,7 @@ from sqlmodel import Session, col
 from orchestrator.errors import LinkError, LinkRefused
 from orchestrator.machines.link import Link
 from orchestrator.service.services import Services
+from orchestrator.store.convert import to_address
 from orchestrator.store.record import cursors, record_hello, record_report, record_unreachable
 from orchestrator.store.tables import RunnerRow
 from runner_agent.protocol import Hello, Report, ReportRequest
@@ -27,9 +28,10 @@ def observe(services: Services, runner: str) -> None:
         if row is None:
             return
         held = cursors(session, runner)
+        address = to_address(row)
         introduce = row.hello_at is None or row.power != "AWAKE" or services.now() - row.hello_at > HELLO_EVERY
     try:
-        hello, report = _ask(services.link(runner, row.kind), introduce, ReportRequest(cursors=held))
+        hello, report = _ask(services.link(address), introduce, ReportRequest(cursors=held))
     except (LinkError, LinkRefused) as error:
         changed = _record_failure(services, runner, error)
     else:

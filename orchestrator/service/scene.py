@@ -10,13 +10,15 @@ from orchestrator.domain.campaign import Campaign
 from orchestrator.domain.campaign_file import read_campaign
 from orchestrator.domain.campaign_launch import launch_spec
 from orchestrator.domain.episode import EpisodeKind
+from orchestrator.domain.runner import Address
 from orchestrator.service.intake import decode_files
 from orchestrator.service.secrets import read_secrets
 from orchestrator.service.services import Services
 from orchestrator.settings import shipped_examples
+from orchestrator.store.convert import to_address
 from orchestrator.store.outbox import Act
 from orchestrator.store.tables import CampaignRow, EpisodeRow, RunnerRow
-from runner_agent.protocol import Agent, AttemptRequest, LaunchSpec, from_json
+from runner_agent.protocol import Agent, AttemptRequest, LaunchSpec, PullRequest, from_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +30,7 @@ class Scene:
     campaign_row: CampaignRow
     campaign: Campaign
     files: dict[str, bytes]
-    runner_kind: str
+    address: Address
 
     @property
     def is_preflight(self) -> bool:
@@ -38,12 +40,16 @@ class Scene:
     def request(self) -> AttemptRequest:
         return AttemptRequest(attempt_id=self.act.attempt_id, episode_id=self.act.episode_id, fence=self.act.fence)
 
+    @property
+    def pull_request(self) -> PullRequest:
+        return PullRequest(attempt_id=self.act.attempt_id, episode_id=self.act.episode_id, fence=self.act.fence)
+
 
 def look(services: Services, act: Act) -> Scene:
     with services.store.reading() as session:
         episode = session.get_one(EpisodeRow, act.episode_id)
         campaign_row = session.get_one(CampaignRow, episode.campaign_id)
-        runner_kind = session.get_one(RunnerRow, act.runner).kind
+        address = to_address(session.get_one(RunnerRow, act.runner))
     files = decode_files(campaign_row.files)
     campaign = read_campaign(campaign_row.text, files)
     return Scene(
@@ -52,7 +58,7 @@ def look(services: Services, act: Act) -> Scene:
         campaign_row=campaign_row,
         campaign=campaign,
         files=files,
-        runner_kind=runner_kind,
+        address=address,
     )
 
 

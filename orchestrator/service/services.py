@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
+from orchestrator.domain.runner import Address
 from orchestrator.machines.link import Link
 from orchestrator.planning.policy import Policy
 from orchestrator.settings import Settings
@@ -27,11 +28,11 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """`link` opens the link to a runner by its name and kind."""
+    """`link` opens the link to the runner at an address."""
 
     settings: Settings
     store: Store
     doorbell: Doorbell
-    link: Callable[[str, str], Link]
+    link: Callable[[Address], Link]
     now: Callable[[], datetime] = utc_now
     policy: Policy = field(default_factory=Policy)

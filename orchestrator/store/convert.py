@@ -5,7 +5,7 @@ from __future__ import annotations
 from orchestrator.domain.episode import Acceptance, Attempt, CampaignFacts, Episode, EpisodeKind
 from orchestrator.domain.phases import Phase
 from orchestrator.domain.reasons import EndReason
-from orchestrator.domain.runner import Health, Operation, Power, Prices, Runner, Service
+from orchestrator.domain.runner import Address, Health, Operation, Power, Prices, Runner, Service
 from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow, RunnerRow
 from runner_agent.protocol import AttemptStatus, Hello, from_json
 
@@ -56,6 +56,19 @@ def to_attempt(row: AttemptRow, requested: frozenset[str]) -> Attempt:
     )
 
 
+def to_address(row: RunnerRow) -> Address:
+    return Address(
+        runner=row.name,
+        kind=row.kind,
+        host=row.host,
+        port=row.port,
+        user=row.ssh_user,
+        key_path=row.key_path,
+        host_key=row.host_key,
+        home=row.home,
+    )
+
+
 def to_runner(row: RunnerRow) -> Runner:
     return Runner(
         name=row.name,
@@ -69,6 +82,7 @@ def to_runner(row: RunnerRow) -> Runner:
         tags=frozenset(row.tags),
         prices=Prices(**row.prices),
         hello=from_json(Hello, row.hello) if row.hello else None,
+        boot_id=row.boot_id,
         last_seen=row.last_seen,
         detail=row.detail,
     )

@@ -56,7 +56,8 @@ class CampaignRow(SQLModel, table=True):
 
 
 class EpisodeRow(SQLModel, table=True):
-    """`agent_spec` is `runner_agent.protocol.Agent` without secrets; `result` the summary of the verdict."""
+    """`agent_spec` is `runner_agent.protocol.Agent` without secrets; `result` the summary of the verdict,
+    `retry_of` the ended episode that someone asked to have tried afresh."""
 
     __tablename__: ClassVar[Any] = "episode"
 
@@ -80,6 +81,7 @@ class EpisodeRow(SQLModel, table=True):
     started_at: datetime | None = _moment(nullable=True)
     ended_at: datetime | None = _moment(nullable=True)
     result: dict[str, Any] | None = _json(nullable=True)
+    retry_of: str | None = None
 
 
 class AttemptRow(SQLModel, table=True):
@@ -116,6 +118,13 @@ class RunnerRow(SQLModel, table=True):
 
     name: str = Field(primary_key=True)
     kind: str
+    host: str = ""
+    port: int = 22
+    ssh_user: str = ""
+    key_path: str = ""
+    host_key: str = ""
+    home: str = ""
+    boot_id: str = ""
     power: str
     operation: str
     service: str
@@ -164,6 +173,19 @@ class EventRow(SQLModel, table=True):
     seq: int | None = None
     at: datetime = _moment()
     event: str
+    data: dict[str, Any] = _json()
+
+
+class RunnerEventRow(SQLModel, table=True):
+    """What happened to a runner, append-only; `actor` is an account, or "matins"."""
+
+    __tablename__: ClassVar[Any] = "runner_event"
+
+    id: int | None = Field(default=None, primary_key=True)
+    runner: str = Field(foreign_key="runner.name", index=True)
+    at: datetime = _moment()
+    event: str
+    actor: str
     data: dict[str, Any] = _json()
 
 

@@ -188,7 +188,7 @@ class Rig:
             settings=settings,
             store=MortalStore(store.engine),
             doorbell=self.bell,
-            link=lambda name, _kind: self.wires[name],  # pyright: ignore[reportArgumentType]
+            link=lambda address: self.wires[address.runner],  # pyright: ignore[reportArgumentType]
             now=self.clock,
         )
 
