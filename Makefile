@@ -27,10 +27,11 @@ demo: $(RUNTIME) system-parts ## the main job, end to end, on this machine
 	@$(BIN)/matins demo
 
 test: $(DEVELOPMENT) system-parts ## unit, integration and end-to-end tests
-	@$(BIN)/pytest tests/unit tests/integration tests/e2e $(PYTEST_ARGS)
+	@$(BIN)/pytest tests/unit -n auto $(PYTEST_ARGS)
+	@$(BIN)/pytest tests/integration tests/e2e $(PYTEST_ARGS)
 
 unit: $(DEVELOPMENT) ## tests that need nothing but Python
-	@$(BIN)/pytest tests/unit $(PYTEST_ARGS)
+	@$(BIN)/pytest tests/unit -n auto $(PYTEST_ARGS)
 
 integration: $(DEVELOPMENT) system-parts ## tests with real parts
 	@$(BIN)/pytest tests/integration $(PYTEST_ARGS)

@@ -68,7 +68,11 @@ def usable(tok_s: float | None) -> bool:
 def median(values: Iterable[float | None]) -> float | None:
     """The median of the usable ones of `values`; None if there is none."""
     kept = [value for value in values if value is not None and usable(value)]
-    return statistics.median(kept) if kept else None
+    if not kept:
+        return None
+    # Two near the largest float would overflow in a sum.
+    low, high = statistics.median_low(kept), statistics.median_high(kept)
+    return low + (high - low) / 2
 
 
 def _verdict(low: float, high: float, smallest_effect: float) -> ThroughputVerdict:

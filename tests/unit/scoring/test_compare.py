@@ -47,6 +47,10 @@ def test_too_few_pairs_say_so() -> None:
     assert compare([(19.0, 50.0)], 0.05, 0.02).reason.startswith("1 complete pairs")
 
 
+def test_the_largest_floats_have_a_median_too() -> None:
+    assert compare([(1e308, 1.7e308), (1.7e308, 1.7e308)], 0.05, 0.02).candidate == 1.7e308
+
+
 @given(some.lists(some.tuples(NUMBERS, NUMBERS), max_size=6))
 def test_any_numbers_give_a_verdict_of_finite_numbers(pairs: list[tuple[float, float]]) -> None:
     found = compare(pairs, 0.05, 0.02)
