@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 import orchestrator
-from orchestrator.errors import BadInput, Conflict, MatinsError, NotAllowed, NotFound
+from orchestrator.errors import BadInput, Conflict, MatinsError, NotAllowed, NotFound, Unavailable
 from orchestrator.service.services import Services
 from orchestrator.web.auth import TokenGuard
 from orchestrator.web.campaigns import campaign_routes
@@ -28,6 +28,7 @@ STATUS: tuple[tuple[type[MatinsError], int], ...] = (
     (NotFound, 404),
     (Conflict, 409),
     (BadInput, 422),
+    (Unavailable, 503),
 )
 
 
