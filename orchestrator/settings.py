@@ -29,6 +29,7 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError
 
 from orchestrator.errors import BadInput
+from orchestrator.failpoints import parse as parse_failpoints
 
 PREFIX = "MATINS_"
 DEFAULT_URL = "http://127.0.0.1:7437"
@@ -104,6 +105,10 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="least level logged")
     runner_python: str = Field(default_factory=_default_python, description="Python (≥ 3.10) of the local runner")
+
+    failpoints: str = Field(
+        default="", description="for tests: where this process dies or freezes, like act-claimed=kill,act-done=stop:3"
+    )
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict[str, str])
 
@@ -245,6 +250,12 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute_paths(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
         return tuple(Path(os.path.abspath(path.expanduser())) for path in value)
+
+    @field_validator("failpoints", mode="after")
+    @classmethod
+    def _known_failpoints(cls, value: str) -> str:
+        parse_failpoints(value)
+        return value
 
     @field_validator("log_format", "log_level", mode="before")
     @classmethod

@@ -20,6 +20,7 @@ from typing import IO, BinaryIO
 from orchestrator.artifacts import layout
 from orchestrator.artifacts.sums import sync_folder, verify_runner
 from orchestrator.errors import ArtifactError
+from orchestrator.failpoints import reach
 
 BLOCK_BYTES = 1024 * 1024
 # An extended header is read into memory as a whole; a path and a few numbers need far less.
@@ -60,6 +61,7 @@ def receive(stream: BinaryIO, folder: Path, caps: Caps | None = None) -> Receive
         sums = _unpack(stream, part, caps)
         _compare(part, sums)
         _sync_tree(part)
+        reach("collect-before-rename")
         part.rename(folder)
         sync_folder(folder.parent)
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -122,6 +124,7 @@ def _unpack(stream: BinaryIO, part: Path, caps: Caps) -> dict[str, str]:
                 if source is None:
                     raise ArtifactError(f"{entry.name!r} cannot be read")
                 sums[entry.name] = _write(source, part / entry.name, entry.size)
+                reach("collect-mid-pull")
     except (tarfile.TarError, OSError, ValueError, EOFError, RecursionError) as error:
         raise ArtifactError(f"the archive cannot be read: {error}", remedy="collect again") from error
     return sums

@@ -6,6 +6,7 @@ from __future__ import annotations
 from orchestrator.artifacts.receive import receive
 from orchestrator.domain.campaign_launch import hidden_checks
 from orchestrator.domain.phases import Event, Phase
+from orchestrator.failpoints import reach
 from orchestrator.machines.link import Link
 from orchestrator.service.places import attempt_folder
 from orchestrator.service.scene import Scene, agent_of, launch_spec_of, look
@@ -20,7 +21,12 @@ from runner_agent.protocol import AttemptStatus, GradeRequest, ReportRequest
 def launch(services: Services, act: Act) -> None:
     """Tell the runner to start the attempt; it answers with the attempt's status, whether this started it or not."""
     scene = look(services, act)
-    _record(services, _link(services, scene).launch(launch_spec_of(services, scene, agent_of(services, scene))))
+    spec = launch_spec_of(services, scene, agent_of(services, scene))
+    reach("act-launch-before-call")
+    status = _link(services, scene).launch(spec)
+    reach("act-launch-after-call")
+    _record(services, status)
+    reach("act-launch-after-commit")
 
 
 def forgo_launch(services: Services, act: Act) -> bool:
@@ -43,19 +49,29 @@ def send_checks(services: Services, act: Act) -> None:
     scene = look(services, act)
     checks = hidden_checks(scene.campaign, scene.files)
     asked = GradeRequest(attempt_id=act.attempt_id, episode_id=act.episode_id, fence=act.fence, checks=checks)
-    _record(services, _link(services, scene).grade(asked))
+    reach("act-checks-before-call")
+    status = _link(services, scene).grade(asked)
+    reach("act-checks-after-call")
+    _record(services, status)
+    reach("act-checks-after-commit")
 
 
 def send_cancel(services: Services, act: Act) -> None:
     scene = look(services, act)
-    _record(services, _link(services, scene).cancel(scene.request))
+    reach("act-cancel-before-call")
+    status = _link(services, scene).cancel(scene.request)
+    reach("act-cancel-after-call")
+    _record(services, status)
+    reach("act-cancel-after-commit")
 
 
 def collect(services: Services, act: Act) -> None:
     """Pull and verify the artifacts; only then is the episode to be scored."""
     scene = look(services, act)
+    reach("act-collect-before-call")
     with _link(services, scene).pull(scene.pull_request) as stream:
         receive(stream, attempt_folder(services.settings.home, act.attempt_id))
+    reach("act-collect-after-call")
     now = services.now()
     with services.store.writing() as session:
         collected = move_episode(
@@ -63,16 +79,20 @@ def collect(services: Services, act: Act) -> None:
         )
         if collected:
             request_act(session, "score", act.attempt_id, now=now)
+    reach("act-collect-after-commit")
 
 
 def acknowledge(services: Services, act: Act) -> None:
     """The results are here and committed: the runner may delete its copy."""
     scene = look(services, act)
+    reach("act-acknowledge-before-call")
     _link(services, scene).acknowledge(scene.request)
+    reach("act-acknowledge-after-call")
     with services.store.writing() as session:
         attempt = session.get_one(AttemptRow, act.attempt_id)
         attempt.acknowledged_at = services.now()
         session.add(attempt)
+    reach("act-acknowledge-after-commit")
 
 
 def _link(services: Services, scene: Scene) -> Link:

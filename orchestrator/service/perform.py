@@ -6,6 +6,7 @@ import structlog
 
 from orchestrator.domain.reasons import EndReason
 from orchestrator.errors import ArtifactError, LinkError, LinkRefused
+from orchestrator.failpoints import reach
 from orchestrator.service import acts
 from orchestrator.service.scoring import score
 from orchestrator.service.services import Services
@@ -43,6 +44,7 @@ def perform(services: Services, act_id: int) -> None:
         act = claim(session, act_id, services.now(), CLAIM_S)
     if act is None:
         return
+    reach("act-claimed")
     about = {"act": act.kind, "attempt": act.attempt_id, "episode": act.episode_id, "runner": act.runner}
     try:
         ACTS[act.kind](services, act)
@@ -64,6 +66,7 @@ def perform(services: Services, act_id: int) -> None:
         log.info("act-done", **about)
         with services.store.writing() as session:
             finish(session, act, services.now())
+    reach("act-done")
     services.doorbell.tick()
 
 

@@ -14,6 +14,7 @@ from orchestrator.domain.episode import Acceptance, EpisodeKind
 from orchestrator.domain.phases import Event, Phase
 from orchestrator.domain.reasons import EndReason, meaning
 from orchestrator.errors import ArtifactError
+from orchestrator.failpoints import reach
 from orchestrator.scoring.judge import judge_preflight
 from orchestrator.scoring.specification import Specification, specification
 from orchestrator.scoring.verdict import Preflight, Verdict
@@ -39,9 +40,12 @@ class Judged:
 def score(services: Services, act: Act) -> None:
     """A verdict ends the episode. An infrastructure failure is noted for the planner, who may have attempts left."""
     scene = look(services, act)
+    reach("act-score-before-call")
     judged = _judge(services, scene, _exit(services, act))
+    reach("act-score-after-call")
     with services.store.writing() as session:
         _settle(session, services, scene, judged)
+    reach("act-score-after-commit")
 
 
 def _judge(services: Services, scene: Scene, exit: ExitRecord) -> Judged:

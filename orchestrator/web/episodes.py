@@ -13,6 +13,7 @@ from sqlmodel import Session, col
 from orchestrator.artifacts.layout import VERDICT
 from orchestrator.domain.fleet import FleetState
 from orchestrator.errors import Conflict
+from orchestrator.failpoints import reach
 from orchestrator.planning.explain import explain
 from orchestrator.service.intake import Submission, submit
 from orchestrator.service.places import attempt_folder
@@ -59,6 +60,7 @@ def episode_routes(services: Services) -> APIRouter:
             priority=body.priority,
         )
         campaign, episodes = submit(services, asked)
+        reach("intake-before-answer")
         summaries = [episode_summary(row, campaign) for row in episodes]
         return {"episodes": summaries, "campaign": campaign.name, "commit": campaign.commit}
 
