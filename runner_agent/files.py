@@ -33,6 +33,14 @@ def read_json(path: Path) -> Any:
         return None
 
 
+def read_text(path: Path) -> str:
+    """The file's text, or an empty one where the file is absent."""
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return ""
+
+
 def sync_folder(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from runner_agent import attempts, files, locks, protocol
-from runner_agent.attempts import Refused, Traces, decide_phase
 from runner_agent.home import Home, is_name
+from runner_agent.observation import Traces, decide_phase, listed, status
 from runner_agent.protocol import AttemptRequest, ExitRecord
+from runner_agent.refusal import Refused
 
 A = AttemptRequest(attempt_id="a", episode_id="e", fence=2)
 
@@ -62,8 +63,8 @@ def test_an_acknowledged_attempt_is_forgotten_but_never_free_again(tmp_path: Pat
     attempts.cancel(home, A)
     attempts.acknowledge(home, A)
     attempts.acknowledge(home, A)
-    assert attempts.listed(home) == ()
-    assert attempts.status(home, "a").phase == "cancelled"
+    assert listed(home) == ()
+    assert status(home, "a").phase == "cancelled"
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", ".hidden", "a\nb", "a" * 129, "ä"])
@@ -73,7 +74,7 @@ def test_an_id_that_could_be_a_path_is_refused(tmp_path: Path, name: str) -> Non
         attempts.cancel(Home(tmp_path), AttemptRequest(attempt_id=name, episode_id="e", fence=1))
     assert refused.value.kind == "bad-request"
     with pytest.raises(Refused):
-        attempts.status(Home(tmp_path), name)
+        status(Home(tmp_path), name)
 
 
 def test_a_held_lock_means_alive_and_an_exit_record_means_ended(tmp_path: Path) -> None:
@@ -83,17 +84,17 @@ def test_a_held_lock_means_alive_and_an_exit_record_means_ended(tmp_path: Path) 
     folder.launch.write_text(json.dumps(LAUNCH))
     alive = locks.take(folder.alive)
     try:
-        assert attempts.status(home, "a").phase == "running"
+        assert status(home, "a").phase == "running"
         record = ExitRecord(
             attempt_id="a", fence=2, reason="completed", detail="", stages=(), graded=True, packed=True,
             started_at="", finished_at="",
         )  # fmt: skip
         files.write_json(folder.exit, protocol.to_json(record))
-        status = attempts.status(home, "a")
-        assert (status.phase, status.exit) == ("exited", record)
+        ended = status(home, "a")
+        assert (ended.phase, ended.exit) == ("exited", record)
     finally:
         locks.release(alive)
-    assert attempts.status(home, "a").phase == "exited"
+    assert status(home, "a").phase == "exited"
 
 
 LAUNCH = {
