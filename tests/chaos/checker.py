@@ -33,6 +33,10 @@ KINDS = {
 }
 PROOFS = ("ended", "found-dead")
 OVER = (*PROOFS, "buried")
+VOUCHED = ("exited", "dead", "cancelled")
+"""Phases in which a runner may be told to forget an attempt. A supervisor that is killed between its exit record and
+its `ended` leaves no such line: then the runner's word at the acknowledgement is what there is, and no sign of life
+may follow it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +140,9 @@ def _on_runner(
                 sentence=f"attempt {attempt} was found dead on {runner}, then it {line.event}",
                 lines=_all(told),
             )
-        if line.event == "acknowledged" and not seen.intersection(OVER) and not _rebooted(told, line, boots):
+        over = seen.intersection(OVER) or line.phase in VOUCHED or _rebooted(told, line, boots)
+        early = line.event == "acknowledged" and not over
+        if early or (line.event in (*BEGINNINGS, "ended") and "acknowledged" in seen):
             yield Violation(
                 kind="acknowledged-early",
                 sentence=f"attempt {attempt} was acknowledged on {runner} before it was over",
@@ -168,8 +174,10 @@ def _lives(told: Sequence[Line], boots: Mapping[str, list[Line]]) -> list[Life]:
 
 
 def _end(begin: Line, told: Sequence[Line], boots: Mapping[str, list[Line]]) -> Line | None:
-    """The first line after `begin` that proves its process over: its own end, its death, or another boot."""
-    proofs = [line for line in told if line.event in PROOFS and line.number > begin.number]
+    """The first line after `begin` that proves its process over: its own end, its death, the runner's word as it was
+    acknowledged, or another boot."""
+    later = [line for line in told if line.number > begin.number]
+    proofs = [line for line in later if line.event in PROOFS or line.phase in VOUCHED]
     reboots = [line for line in boots[begin.runner] if line.number > begin.number and line.boot_id != begin.boot_id]
     return min([*proofs, *reboots], key=lambda line: line.number, default=None)
 
@@ -241,7 +249,7 @@ def _lost(by_episode: Mapping[str, list[Line]], submitted: Mapping[str, Account]
     come from nowhere: DONE without an attempt that ended is no explanation."""
     for episode, account in submitted.items():
         told = by_episode.get(episode, [])
-        if account.phase == "DONE" and not any(line.event == "ended" for line in told):
+        if account.phase == "DONE" and not any(line.event == "ended" or line.phase == "exited" for line in told):
             sentence = f"episode {episode} is DONE, and no runner ever ended an attempt of it"
         elif not told and (account.phase not in ("CANCELLED", "FAILED", "DONE") or not account.reason):
             sentence = f"episode {episode} is {account.phase or 'unknown'}, and no runner ever heard of it"

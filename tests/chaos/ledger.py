@@ -26,7 +26,8 @@ BEGINNINGS = ("started", "resumed")
 class Line:
     """One line of one ledger. `number` counts from 1; `boottime_s` is CLOCK_BOOTTIME of the boot `boot_id`.
 
-    `pid` and `start_time` (clock ticks since boot) are there for `started` and `resumed` only."""
+    `pid` and `start_time` (clock ticks since boot) are there for `started` and `resumed` only; `phase` is what the
+    runner found the attempt in as it was `acknowledged`."""
 
     runner: str
     number: int
@@ -39,6 +40,7 @@ class Line:
     fence: int
     pid: int | None = None
     start_time: int | None = None
+    phase: str = ""
     text: str = ""
 
     @property
@@ -110,6 +112,7 @@ def _line(runner: str, number: int, raw: str) -> Line:
         fence=_whole(data, "fence"),
         pid=_whole(data, "pid") if begins else None,
         start_time=_whole(data, "start_time") if begins else None,
+        phase=str(data.get("phase", "")),
         text=raw,
     )
 

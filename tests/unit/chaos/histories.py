@@ -67,7 +67,7 @@ class Episode:
 NEXT = {
     "queued": ("accept", "bury", "fail"),
     "accepted": ("accept-again", "start", "start", "bury-accepted", "die-early"),
-    "started": ("end", "end", "die", "refuse"),
+    "started": ("end", "end", "die", "refuse", "die-ended"),
     "ended": ("acknowledge", "acknowledge", "resume", "retry"),
     "resumed": ("end-resumed", "die"),
     "graded": ("acknowledge", "retry"),
@@ -93,11 +93,11 @@ def honest(draw: st.DrawFn) -> tuple[World, dict[str, Account]]:
         step(world, episode, draw(st.sampled_from(NEXT[episode.state])), draw(st.sampled_from(runners)))
     for episode in episodes:
         settle(world, episode, runners[0])
+    told = [line for lines in world.ledgers.values() for line in lines]
+    ended = {line["episode_id"] for line in told if line["event"] == "ended" or line.get("phase") == "exited"}
     accounts = {
         episode.name: Account(phase="DONE", reason="completed")
-        if any(
-            e["event"] == "ended" for lines in world.ledgers.values() for e in lines if e["episode_id"] == episode.name
-        )
+        if episode.name in ended
         else Account(phase="FAILED", reason="campaign-refused")
         for episode in episodes
     }
@@ -144,6 +144,9 @@ def step(world: World, episode: Episode, move: str, runner: str) -> None:
         case "acknowledge":
             episode.state = "done"
             write("acknowledged")
+        case "die-ended":  # between its exit record and its line
+            episode.state = "done"
+            write("acknowledged", phase="exited")
         case "fail":
             episode.state = "failed" if episode.fence == 0 else "done"
 

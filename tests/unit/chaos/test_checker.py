@@ -92,6 +92,16 @@ def test_an_attempt_that_resumes_grading_lives_twice_but_not_at_once() -> None:
     assert kinds(world) == set()
 
 
+def test_a_supervisor_killed_between_its_exit_record_and_its_last_line_is_vouched_for_by_the_runner() -> None:
+    world = World()
+    world.write("r", "accepted", *ATTEMPT)
+    world.write("r", "started", *ATTEMPT)
+    world.write("r", "acknowledged", *ATTEMPT, phase="exited")
+    assert check(world.text(), submitted={"e1": Account(phase="DONE", reason="completed")}) == []
+    world.write("r", "ended", *ATTEMPT)
+    assert kinds(world) == {"acknowledged-early"}
+
+
 def test_a_retry_while_an_older_attempt_is_being_graded_is_an_overlap() -> None:
     world = World()
     for event in ("accepted", "started", "ended", "resumed"):
