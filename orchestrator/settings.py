@@ -104,6 +104,10 @@ class Settings(BaseSettings):
         default="auto", description="text for people, json for machines; auto: text on a terminal"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="least level logged")
+    worker_threads: int = Field(default=8, ge=1, le=64, description="acts and questions that a worker does at once")
+    claim_s: float = Field(
+        default=300.0, ge=1, le=86400, description="an act whose worker died is done by another after this, seconds"
+    )
     runner_python: str = Field(default_factory=_default_python, description="Python (≥ 3.10) of the local runner")
 
     failpoints: str = Field(
@@ -137,6 +141,10 @@ class Settings(BaseSettings):
             {"name": name, "value": _shown(name, getattr(self, name)), "source": source}
             for name, source in self.sources().items()
         ]
+
+    def masked(self, name: str) -> str:
+        """The value of a setting as it may be shown."""
+        return _shown(name, getattr(self, name))
 
     def ensure_home(self) -> Path:
         """The home folder, made with mode 0700 if it is not there. Raises BadSetting."""

@@ -63,8 +63,8 @@ def _ring_for_runners(services: Services) -> None:
             return
     with services.store.writing() as session:
         due = _due_runners(session, services)
-        held = update(RunnerRow).where(col(RunnerRow.name).in_(due))
-        session.execute(held.values(observe_after=now + timedelta(seconds=OBSERVATION_MAX_S)))
+        until = now + timedelta(seconds=min(OBSERVATION_MAX_S, services.settings.claim_s))
+        session.execute(update(RunnerRow).where(col(RunnerRow.name).in_(due)).values(observe_after=until))
     for name in due:
         services.doorbell.observe(name)
 
