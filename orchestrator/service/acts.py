@@ -3,15 +3,22 @@ open, and writes; each may be cut off anywhere and done again."""
 
 from __future__ import annotations
 
-from orchestrator.artifacts.receive import receive
+from dataclasses import replace
+
+from sqlalchemy import update
+from sqlmodel import col
+
+from orchestrator.artifacts import partial
+from orchestrator.artifacts.receive import Received, receive
 from orchestrator.domain.campaign_launch import hidden_checks
 from orchestrator.domain.phases import Event, Phase
+from orchestrator.errors import LinkRefused
 from orchestrator.failpoints import reach
 from orchestrator.machines.link import Link
 from orchestrator.service.places import attempt_folder
 from orchestrator.service.scene import Scene, agent_of, launch_spec_of, look
 from orchestrator.service.services import Services
-from orchestrator.store.changes import move_episode, request_act
+from orchestrator.store.changes import log_event, move_episode, request_act, rows_changed
 from orchestrator.store.outbox import Act, finish
 from orchestrator.store.record import record_status
 from orchestrator.store.tables import AttemptRow
@@ -67,19 +74,47 @@ def send_cancel(services: Services, act: Act) -> None:
 
 def collect(services: Services, act: Act) -> None:
     """Pull and verify the artifacts; only then is the episode to be scored."""
-    scene = look(services, act)
     reach("act-collect-before-call")
-    with _link(services, scene).pull(scene.pull_request) as stream:
-        receive(stream, attempt_folder(services.settings.home, act.attempt_id))
+    received = _pull(services, act)
     reach("act-collect-after-call")
     now = services.now()
     with services.store.writing() as session:
         collected = move_episode(
-            session, act.episode_id, Event.COLLECTED, phase=Phase.COLLECTING, fence=act.fence, now=now
+            session,
+            act.episode_id,
+            Event.COLLECTED,
+            phase=Phase.COLLECTING,
+            fence=act.fence,
+            now=now,
+            data={"attempt": act.attempt_id, "bytes": received.bytes, "files": received.files},
         )
         if collected:
             request_act(session, "score", act.attempt_id, now=now)
     reach("act-collect-after-commit")
+
+
+def salvage(services: Services, act: Act) -> None:
+    """Pull what an attempt that is over left on its runner, so that its logs and artifacts are kept; only then may the
+    runner delete it. One that left no folder there has nothing to be kept."""
+    try:
+        received = _pull(services, act)
+        told = {"bytes": received.bytes, "files": received.files}
+    except LinkRefused as refused:
+        if refused.refusal != "unknown-attempt":
+            raise
+        told = {"bytes": 0, "files": 0}
+    now = services.now()
+    with services.store.writing() as session:
+        if request_act(session, "acknowledge", act.attempt_id, now=now):
+            log_event(session, act.episode_id, "salvaged", now=now, attempt_id=act.attempt_id, data=told)
+
+
+def _pull(services: Services, act: Act) -> Received:
+    """The attempt's folder, verified and in its place."""
+    scene = look(services, act)
+    folder = attempt_folder(services.settings.home, act.attempt_id)
+    with _link(services, scene).pull(replace(scene.pull_request, held=partial.held(folder))) as stream:
+        return receive(stream, folder)
 
 
 def acknowledge(services: Services, act: Act) -> None:
@@ -89,9 +124,9 @@ def acknowledge(services: Services, act: Act) -> None:
     _link(services, scene).acknowledge(scene.request)
     reach("act-acknowledge-after-call")
     with services.store.writing() as session:
-        attempt = session.get_one(AttemptRow, act.attempt_id)
-        attempt.acknowledged_at = services.now()
-        session.add(attempt)
+        open_one = (col(AttemptRow.id) == act.attempt_id, col(AttemptRow.acknowledged_at).is_(None))
+        if rows_changed(session, update(AttemptRow).where(*open_one).values(acknowledged_at=services.now())):
+            log_event(session, act.episode_id, "acknowledged", now=services.now(), attempt_id=act.attempt_id)
     reach("act-acknowledge-after-commit")
 
 

@@ -88,8 +88,8 @@ def _exit(services: Services, act: Act) -> ExitRecord:
 def _settle(session: Session, services: Services, scene: Scene, judged: Judged) -> None:
     act, reason, now = scene.act, judged.verdict.reason, services.now()
     cancelled = session.get_one(EpisodeRow, act.episode_id).cancel_requested or reason is EndReason.CANCELLED
-    if not cancelled and (meaning(reason).kind == "infrastructure" or meaning(reason).retry):
-        fail_attempt(session, act.attempt_id, reason, judged.verdict.invalid_reason)
+    if not cancelled and (meaning(reason).kind == "infrastructure" or meaning(reason).retry is not None):
+        fail_attempt(session, act.attempt_id, reason, judged.verdict.invalid_reason, now=now)
         return
     ended = EndReason.CANCELLED if cancelled else reason
     moved = move_episode(
@@ -100,7 +100,12 @@ def _settle(session: Session, services: Services, scene: Scene, judged: Judged) 
         fence=act.fence,
         now=now,
         values={"end_reason": str(ended), "detail": "", "result": judged.summary},
-        data={"reason": str(ended), "valid": judged.verdict.valid, "first_line": judged.verdict.first_line},
+        data={
+            "attempt": act.attempt_id,
+            "reason": str(ended),
+            "valid": judged.verdict.valid,
+            "first_line": judged.verdict.first_line,
+        },
     )
     if not moved:
         return
