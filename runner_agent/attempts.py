@@ -167,6 +167,7 @@ def _resume(home: Home, folder: AttemptFolder, request: GradeRequest, agent_file
         failpoints.reach(home, "grade-before-resume")
         origin = files.read_json(folder.origin)
         files.write_json(folder.origin, {**origin, "boot_id": boot_id()})
+        folder.told.unlink(missing_ok=True)
         if folder.exit.exists():
             os.rename(folder.exit, folder.ungraded_exit)
             files.sync_folder(folder.root)

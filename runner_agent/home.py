@@ -149,6 +149,10 @@ class AttemptFolder:
         return self.root / "dead"
 
     @property
+    def told(self) -> Path:
+        return self.root / "told"
+
+    @property
     def agent(self) -> Path:
         return self.root / "agent"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -107,9 +108,11 @@ class _Look:
 def _observed(home: Home, folder: AttemptFolder, origin: Origin) -> AttemptStatus:
     seen = _look(folder)
     events = journal.read(folder.events)
-    proven = True
-    if not seen.alive and seen.exit is None:
-        proven = _prove_dead(home, folder, origin)
+    # A grading that was to be resumed and has no supervisor yet leaves what it was before: nothing lives.
+    at_rest = seen.exit is not None or (seen.ungraded is not None and not seen.resumed)
+    proven = seen.alive or at_rest or _prove_dead(home, folder, origin)
+    if seen.exit is not None and not seen.alive:
+        tell_ended(home, folder, origin.episode_id, seen.exit)
     phase = decide_phase(
         Traces(
             tombstone=False,
@@ -164,27 +167,38 @@ def _prove_dead(home: Home, folder: AttemptFolder, origin: Origin) -> bool:
     if not quiescence.prove(origin.attempt_id, folder.inits).gone:
         return False
     forget_cgroup(origin.attempt_id)
-    # On a full disk it is proven again the next time.
-    with contextlib.suppress(OSError), contextlib.closing(_Once(folder.dead)) as once:
-        if once.first:
+    with _once(folder.dead) as first:
+        if first:
             ledger.record(home, "found-dead", why=why_dead(origin, boot_id()), **about(origin))
-            once.done()
     return True
 
 
-class _Once:
-    """A file that is empty until something was done. Raises BlockingIOError while somebody else is doing it."""
+def tell_ended(home: Home, folder: AttemptFolder, episode_id: str, record: ExitRecord) -> None:
+    """Writes an end into the ledger: its supervisor may have been killed when all but that was done."""
+    if not files.read_text(folder.told):
+        with _once(folder.told) as first:
+            if first:
+                ledger.ended(home, folder.root.name, episode_id, record)
 
-    def __init__(self, path: Path) -> None:
-        self._handle = locks.take(path)
-        self.first = os.fstat(self._handle).st_size == 0
 
-    def done(self) -> None:
-        os.write(self._handle, b"done\n")
-        os.fsync(self._handle)
-
-    def close(self) -> None:
-        locks.release(self._handle)
+@contextlib.contextmanager
+def _once(path: Path) -> Generator[bool, None, None]:
+    """Whether what is in the block is still to be done: `path` is empty until it was. False too while somebody else
+    does it. What a full disk keeps from being done is done the next time."""
+    try:
+        handle = locks.take(path)
+    except OSError:
+        yield False
+        return
+    with contextlib.suppress(OSError):
+        try:
+            first = os.fstat(handle).st_size == 0
+            yield first
+            if first:
+                os.write(handle, b"done\n")
+                os.fsync(handle)
+        finally:
+            locks.release(handle)
 
 
 def about(origin: Origin) -> dict[str, Any]:

@@ -14,12 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from runner_agent import clock, failpoints, files, ledger, protocol
+from runner_agent import clock, failpoints, files, protocol
 from runner_agent.confinement import SandboxUnavailable
 from runner_agent.context import Context
 from runner_agent.control import Control, InfrastructureFault, Interrupted
 from runner_agent.equip import equip
 from runner_agent.home import AttemptFolder, Home
+from runner_agent.observation import tell_ended
 from runner_agent.protocol import ExitRecord, GradeRequest, LaunchSpec, StageRecord
 from runner_agent.stages import grade, pack, quiesce
 from runner_agent.steps import Steps
@@ -45,15 +46,7 @@ def run(home: Home, folder: AttemptFolder, spec: LaunchSpec, agent_file: Path) -
     failpoints.reach(home, "exit-before-record")
     files.write_json(folder.exit, protocol.to_json(record))
     failpoints.reach(home, "exit-after-record")
-    ledger.record(
-        home,
-        "ended",
-        attempt_id=spec.attempt_id,
-        episode_id=spec.episode_id,
-        fence=spec.fence,
-        reason=record.reason,
-        graded=record.graded,
-    )
+    tell_ended(home, folder, spec.episode_id, record)
     context.seam.close()
     for path in (folder.judged, folder.scratch, *((folder.ungraded_out,) if record.graded else ())):
         files.remove_tree(path)

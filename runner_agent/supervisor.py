@@ -18,7 +18,7 @@ from runner_agent.control import Control, InfrastructureFault, Interrupted
 from runner_agent.equip import equip
 from runner_agent.hello import boot_id
 from runner_agent.home import AttemptFolder, Home
-from runner_agent.observation import is_gradable
+from runner_agent.observation import is_gradable, tell_ended
 from runner_agent.protocol import Command, ExitReason, ExitRecord, LaunchSpec
 from runner_agent.stages import baseline, checkout, commands, grade, pack, quiesce, session, smoke, tests
 from runner_agent.steps import Steps
@@ -37,11 +37,12 @@ def main(home: Home, attempt_id: str, alive: int, agent_file: Path, *, resume: b
     failpoints.reach(home, "supervisor-start")
     spec = protocol.from_json(LaunchSpec, files.read_json(folder.launch))
     own: dict[str, Any] = {"pid": os.getpid(), "start_time": quiescence.start_time(os.getpid())}
+    # Before the ledger: whoever is in the ledger as begun is known in its folder, too, and none begins after it.
+    files.write_json(folder.identity, {**own, "boot_id": boot_id(), "resumed": resume, "detached": detached})
     event: ledger.Event = "resumed" if resume else "started"
     ledger.record(
         home, event, attempt_id=attempt_id, episode_id=spec.episode_id, fence=spec.fence, detached=detached, **own
     )
-    files.write_json(folder.identity, {**own, "boot_id": boot_id(), "resumed": resume, "detached": detached})
     failpoints.reach(home, "supervisor-started")
     if resume:
         regrade.run(home, folder, spec, agent_file)
@@ -86,15 +87,7 @@ class Walk:
         failpoints.reach(context.home, "exit-before-record")
         files.write_json(context.folder.exit, protocol.to_json(record))
         failpoints.reach(context.home, "exit-after-record")
-        ledger.record(
-            context.home,
-            "ended",
-            attempt_id=self._spec.attempt_id,
-            episode_id=self._spec.episode_id,
-            fence=self._spec.fence,
-            reason=reason,
-            graded=record.graded,
-        )
+        tell_ended(context.home, context.folder, self._spec.episode_id, record)
         self._tidy(record)
 
     def _walk(self) -> ExitReason:

@@ -1,8 +1,8 @@
 """A runner in memory, for tests of what talks to one. It keeps the rules of `Link`; nothing runs in it.
 
-A test moves its attempts by hand: `await_checks`, `finish`, `die`, `log`. `unreachable` makes every call fail. `give_up`
-ends an attempt whose hidden checks never came; `grade` then resumes it, until `finish` or `die`. `lose` takes an
-attempt's folder away: it is reported as gone to whoever asks. `reboot` leaves each attempt the boot it began under.
+A test moves its attempts by hand: `await_checks`, `finish`, `die`, `log`. `unreachable` makes every call fail.
+`give_up` ends an attempt whose hidden checks never came; `grade` then resumes it, until `finish` or `die`. `lose` takes
+an attempt's folder away: it is reported as gone to whoever asks. `reboot` leaves each attempt the boot it began under.
 """
 
 from __future__ import annotations

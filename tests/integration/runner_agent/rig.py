@@ -122,8 +122,10 @@ class Rig:
         return self.status(spec)
 
     def status(self, spec: LaunchSpec) -> AttemptStatus:
-        found = self.link.report(ReportRequest(cursors={})).attempts
-        return next(status for status in found if status.attempt_id == spec.attempt_id)
+        return next(status for status in self.statuses() if status.attempt_id == spec.attempt_id)
+
+    def statuses(self) -> tuple[AttemptStatus, ...]:
+        return self.link.report(ReportRequest(cursors={})).attempts
 
     def wait(self, spec: LaunchSpec, until: Callable[[AttemptStatus], bool]) -> AttemptStatus:
         """Asks the runner again and again; fails after `WAIT_S`."""

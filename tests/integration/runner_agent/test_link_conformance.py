@@ -104,6 +104,7 @@ def test_five_launches_at_once_start_once(bench: Bench) -> None:
     assert stream(bench.link, spec, 0).count(b"attempt-started") == 1
 
 
+@pytest.mark.fault(18)
 def test_a_cancelled_attempt_that_never_started_never_will(bench: Bench) -> None:
     link, spec = bench.link, bench.spec("tombstone")
     assert link.cancel(ask(spec)).phase == "cancelled"
@@ -120,7 +121,24 @@ def test_an_attempt_that_nobody_launched_is_unknown(bench: Bench) -> None:
     assert refusal(lambda: pulled(link, ask(spec))) == "unknown-attempt"
     assert refusal(lambda: link.grade(grade(spec))) == "unknown-attempt"
     link.acknowledge(ask(spec))
-    assert link.report(ReportRequest(cursors={spec.attempt_id: {}})).chunks == ()
+    told = link.report(ReportRequest(cursors={spec.attempt_id: {}}))
+    assert (told.chunks, told.gone) == ((), (spec.attempt_id,))
+
+
+def test_an_attempt_is_gone_only_if_no_folder_tells_of_it(bench: Bench) -> None:
+    link, spec = bench.link, bench.spec("here")
+    cancelled = replace(ask(spec), attempt_id=f"{spec.attempt_id}-never", episode_id=f"{spec.episode_id}-never")
+    link.cancel(cancelled)
+    link.launch(spec)
+    asked = ReportRequest(cursors={spec.attempt_id: {}, cancelled.attempt_id: {}})
+    told = link.report(asked)
+    assert told.gone == ()
+    mine = next(each for each in told.attempts if each.attempt_id == spec.attempt_id)
+    assert mine.boot_id == told.boot_id
+    bench.finish(spec)
+    link.acknowledge(ask(spec))
+    link.acknowledge(cancelled)
+    assert link.report(asked).gone == ()
 
 
 def grade(spec: LaunchSpec) -> GradeRequest:
