@@ -155,6 +155,11 @@ class Runner:
     name: str
     kind: str
     state: str
+    host: str | None = None
+    port: int | None = None
+    user: str | None = None
+    home: str | None = None
+    host_key: str | None = None
     power: str | None = None
     operation: str | None = None
     service: str | None = None

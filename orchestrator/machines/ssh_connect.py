@@ -163,8 +163,8 @@ def _negotiate(transport: paramiko.Transport, where: str, pinned: HostKey | None
 
 def _advice() -> str:
     return (
-        "if the machine was made anew, remove the runner and add it again with the new key; "
-        "if not, somebody may stand between: nothing was sent"
+        "nothing was sent, as somebody may stand between; if the machine has a new key, "
+        "pin that by the same `matins runner add` with --host-key"
     )
 
 

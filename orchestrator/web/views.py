@@ -86,6 +86,11 @@ def runner_view(row: RunnerRow, runner: Runner, running: list[str]) -> Json:
     return {
         "name": row.name,
         "kind": row.kind,
+        "host": row.host or None,
+        "port": row.port if row.host else None,
+        "user": row.ssh_user or None,
+        "home": row.home or None,
+        "host_key": row.host_key or None,
         "state": shown_state(runner, len(running)),
         "power": row.power,
         "operation": row.operation,
