@@ -12,14 +12,15 @@ import tempfile
 from abc import abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import redis
 
+from tests.components import need, postgresql_programs
 from tests.orchestrator import free_port, wait_for
 
 START_LIMIT_S = 60.0
-POSTGRESQL_PROGRAMS = "/usr/lib/postgresql"
 ACCOUNT = "postgres"
 PASSWORD = "not-in-any-log"
 
@@ -31,7 +32,7 @@ class Server:
         self.folder = folder
         self.port = free_port()
         self.log = folder / "server.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[Any] | None = None
 
     def start(self) -> None:
         # One that was killed leaves children behind, which hold its memory until they notice.
@@ -175,6 +176,7 @@ class Redis(Server):
 
 @contextlib.contextmanager
 def running_postgresql() -> Iterator[PostgreSQL]:
+    need("postgresql")
     with _own_folder("matins-postgresql-") as folder:
         server = PostgreSQL(folder)
         try:
@@ -187,6 +189,7 @@ def running_postgresql() -> Iterator[PostgreSQL]:
 
 @contextlib.contextmanager
 def running_redis() -> Iterator[Redis]:
+    need("redis-server")
     with _own_folder("matins-redis-") as folder:
         server = Redis(folder)
         try:
@@ -195,17 +198,6 @@ def running_redis() -> Iterator[Redis]:
         finally:
             server.thaw()
             server.kill()
-
-
-def postgresql_programs() -> Path:
-    """The newest of those installed. Debian keeps them off PATH. Raises FileNotFoundError."""
-    found = sorted(Path(POSTGRESQL_PROGRAMS).glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
-    if found:
-        return found[-1].parent
-    on_path = shutil.which("postgres")
-    if on_path is None:
-        raise FileNotFoundError(f"no {POSTGRESQL_PROGRAMS}/*/bin/postgres")
-    return Path(on_path).parent
 
 
 @contextlib.contextmanager
@@ -218,7 +210,7 @@ def _own_folder(prefix: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _as_account(account: str) -> dict[str, object]:
+def _as_account(account: str) -> dict[str, Any]:
     return {"user": account, "group": account, "extra_groups": []} if account else {}
 
 
