@@ -13,7 +13,15 @@ from runner_agent import attempts, failpoints, ledger, manifest, observation, pr
 from runner_agent.home import Home, is_name
 from runner_agent.introduction import introduce
 from runner_agent.machine import survey
-from runner_agent.protocol import SCHEMA, AttemptRequest, GradeRequest, LaunchSpec, MalformedMessage, ReportRequest
+from runner_agent.protocol import (
+    SCHEMA,
+    AttemptRequest,
+    GradeRequest,
+    LaunchSpec,
+    MalformedMessage,
+    PullRequest,
+    ReportRequest,
+)
 from runner_agent.refusal import Refused
 
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
@@ -108,11 +116,12 @@ def _acknowledge(home: Home, request: Any, _agent_file: Path, _environ: dict[str
 
 def _pull(home: Home, request: Any, stdout: BinaryIO) -> None:
     out = attempts.packed(home, protocol.from_json(AttemptRequest, request))
+    held = protocol.from_json(PullRequest, request).held
     if not (out / manifest.SUMS).exists():
         # A supervisor that died left no checksums; what it left is still evidence.
         manifest.write_sums(out)
     with io.BufferedWriter(_Midway(home, stdout)) as outward:
-        manifest.stream(out, outward)
+        manifest.stream(out, outward, held)
 
 
 class _Midway(io.RawIOBase):
