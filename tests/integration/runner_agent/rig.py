@@ -28,6 +28,7 @@ from runner_agent.protocol import (
     Limits,
     Measure,
     OverlayFile,
+    PullRequest,
     ReportRequest,
     Session,
     Smoke,
@@ -148,7 +149,8 @@ class Rig:
         return [stage.result for stage in status.exit.stages if stage.stage == name][-1]
 
     def pull(self, spec: LaunchSpec) -> dict[str, bytes]:
-        with self.link.pull(request(spec)) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+        asked = PullRequest(attempt_id=spec.attempt_id, episode_id=spec.episode_id, fence=spec.fence)
+        with self.link.pull(asked) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
             return {member.name: _content(tar, member) for member in tar}
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import io
+import tarfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -12,7 +14,7 @@ import pytest
 from orchestrator.errors import LinkRefused
 from orchestrator.machines.fake import FakeLink
 from orchestrator.machines.link import Link
-from runner_agent.protocol import AttemptRequest, GradeRequest, LaunchSpec, ReportRequest
+from runner_agent.protocol import AttemptRequest, GradeRequest, LaunchSpec, PullRequest, ReportRequest
 from tests.integration.runner_agent.rig import Rig
 from tests.integration.runner_agent.rig import request as ask
 
@@ -84,7 +86,13 @@ def test_one_attempt_from_first_launch_to_its_acknowledgement(bench: Bench) -> N
     assert events.count(b"attempt-started") == 1
     assert stream(link, spec, len(events) - 10) == events[-10:]
     assert stream(link, spec, len(events)) == b""
-    assert b"diff.patch" in pulled(link, ask(spec))
+    whole = pulled(link, ask(spec))
+    assert b"diff.patch" in whole
+    with tarfile.open(fileobj=io.BytesIO(whole)) as tar:
+        sizes = {member.name: member.size for member in tar if member.size}
+    with tarfile.open(fileobj=io.BytesIO(pulled(link, ask(spec), sizes))) as tar:
+        # All is held: what comes are the checksums and what is empty.
+        assert {member.name for member in tar if member.size} == {"RUNNER_SHA256SUMS"}
 
     link.acknowledge(ask(spec))
     link.acknowledge(ask(spec))
@@ -145,8 +153,9 @@ def grade(spec: LaunchSpec) -> GradeRequest:
     return GradeRequest(attempt_id=spec.attempt_id, episode_id=spec.episode_id, fence=spec.fence, checks=())
 
 
-def pulled(link: Link, asked: AttemptRequest) -> bytes:
-    with link.pull(asked) as file:
+def pulled(link: Link, asked: AttemptRequest, held: dict[str, int] | None = None) -> bytes:
+    request = PullRequest(attempt_id=asked.attempt_id, episode_id=asked.episode_id, fence=asked.fence, held=held or {})
+    with link.pull(request) as file:
         return file.read()
 
 
