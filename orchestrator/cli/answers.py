@@ -151,6 +151,14 @@ class Files:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunnerEvent:
+    at: str
+    event: str
+    actor: str | None = None
+    data: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Runner:
     name: str
     kind: str
@@ -174,6 +182,7 @@ class Runner:
     last_seen: str | None = None
     detail: str | None = None
     hello: dict[str, Any] | None = None
+    events: tuple[RunnerEvent, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,6 +48,21 @@ def score(services: Services, act: Act) -> None:
     reach("act-score-after-commit")
 
 
+def judge_again(services: Services, attempt: AttemptRow) -> Judged:
+    """The verdict on an ended attempt's kept artifacts, and all that is derived from them written anew."""
+    act = Act(
+        id=0,
+        kind="score",
+        attempt_id=attempt.id,
+        episode_id=attempt.episode_id,
+        runner=attempt.runner,
+        fence=attempt.fence,
+        tries=1,
+        created_at=services.now(),
+    )
+    return _judge(services, look(services, act), _exit(services, act))
+
+
 def _judge(services: Services, scene: Scene, exit: ExitRecord) -> Judged:
     folder = attempt_folder(services.settings.home, scene.act.attempt_id)
     spec = _specification(services, scene)

@@ -18,6 +18,7 @@ from orchestrator.web.campaigns import campaign_routes
 from orchestrator.web.episodes import episode_routes
 from orchestrator.web.files import file_routes
 from orchestrator.web.metrics import metrics_routes
+from orchestrator.web.operate import operating_routes
 from orchestrator.web.runners import runner_routes
 from orchestrator.web.views import moment
 
@@ -47,7 +48,7 @@ def create_app(services: Services, token: str) -> FastAPI:
         return {"version": orchestrator.__version__, "started_at": started_at}
 
     guarded = [Depends(TokenGuard(token))]
-    for routes in (campaign_routes, episode_routes, file_routes, runner_routes):
+    for routes in (campaign_routes, episode_routes, file_routes, runner_routes, operating_routes):
         app.include_router(routes(services), prefix="/api/v1", dependencies=guarded)
 
     @app.get("/api/v1/config", dependencies=guarded)

@@ -15,10 +15,10 @@ from orchestrator.service.services import Services
 from orchestrator.store.changes import log_runner_event
 from orchestrator.store.convert import to_runner
 from orchestrator.store.fleet import load_fleet
-from orchestrator.store.queries import find_runner, list_runners
+from orchestrator.store.queries import find_runner, list_runners, runner_events_of
 from orchestrator.store.tables import RunnerRow
 from orchestrator.web.new_runner import HostBody, RunnerBody, new_row, pins_anew, refuse_twin
-from orchestrator.web.views import runner_view
+from orchestrator.web.views import runner_event_view, runner_view
 
 
 def runner_routes(services: Services) -> APIRouter:
@@ -62,7 +62,8 @@ def runner_routes(services: Services) -> APIRouter:
     @router.get("/{name}")
     def show(name: str) -> dict[str, Any]:
         with services.store.reading() as session:
-            return _view(load_fleet(session), find_runner(session, name))
+            events = [runner_event_view(event) for event in runner_events_of(session, name)]
+            return {**_view(load_fleet(session), find_runner(session, name)), "events": events}
 
     return router
 
