@@ -19,6 +19,7 @@ from typing import IO, BinaryIO
 from orchestrator.artifacts import layout, partial
 from orchestrator.artifacts.sums import sync_folder, verify_runner
 from orchestrator.errors import ArtifactError, LinkError
+from orchestrator.failpoints import reach
 from runner_agent.protocol import PULL_OFFSET
 
 # What came of a block before the link broke is lost.
@@ -78,6 +79,7 @@ def receive(stream: BinaryIO, folder: Path, caps: Caps | None = None) -> Receive
             )
         taking.compare()
         _sync_tree(part)
+        reach("collect-before-rename")
         part.rename(folder)
         sync_folder(folder.parent)
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -187,6 +189,7 @@ class _Taking:
                 file.write(block)
                 self._have[path] += len(block)
                 self.progress += len(block)
+                reach("collect-mid-pull")
         finally:
             file.flush()
         os.fsync(file.fileno())

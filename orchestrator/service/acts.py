@@ -96,6 +96,7 @@ def collect(services: Services, act: Act) -> None:
 def salvage(services: Services, act: Act) -> None:
     """Pull what an attempt that is over left on its runner, so that its logs and artifacts are kept; only then may the
     runner delete it. One that left no folder there has nothing to be kept."""
+    reach("act-salvage-before-call")
     try:
         received = _pull(services, act)
         told = {"bytes": received.bytes, "files": received.files}
@@ -103,10 +104,12 @@ def salvage(services: Services, act: Act) -> None:
         if refused.refusal != "unknown-attempt":
             raise
         told = {"bytes": 0, "files": 0}
+    reach("act-salvage-after-call")
     now = services.now()
     with services.store.writing() as session:
         if request_act(session, "acknowledge", act.attempt_id, now=now):
             log_event(session, act.episode_id, "salvaged", now=now, attempt_id=act.attempt_id, data=told)
+    reach("act-salvage-after-commit")
 
 
 def _pull(services: Services, act: Act) -> Received:
