@@ -19,9 +19,7 @@ POSTGRESQL = Path("/usr/lib/postgresql")
 def need(*names: str) -> None:
     """Ends the test, or at module level the module, unless every component is there.
 
-    Names: "postgresql" (the server's programs),
-    "vulkan" (loader and a driver that shows a device), "bwrap" (present and able to make a namespace), or any
-    program found on PATH ("cargo", "git", "glslangValidator", …).
+    Names: those of `PROBES`, and any program found on PATH ("cargo", "git", "glslangValidator", …).
     """
     missing = {name: problem for name in names if (problem := _problem(name))}
     if not missing:
