@@ -53,7 +53,7 @@ class Pair:
 
 
 class FaultProxy:
-    """`connections` counts those accepted; `passed` the bytes that were forwarded, by direction."""
+    """`connections` counts those accepted; `passed` and `lost` the bytes that went on or did not, by direction."""
 
     def __init__(self, target_port: int, *, target_host: str = "127.0.0.1") -> None:
         self._target = (target_host, target_port)
@@ -69,6 +69,7 @@ class FaultProxy:
         self.port = 0
         self.connections = 0
         self.passed: dict[Direction, int] = {"up": 0, "down": 0}
+        self.lost: dict[Direction, int] = {"up": 0, "down": 0}
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -195,6 +196,7 @@ class FaultProxy:
             await self._flowing.wait()
             if way in self._losing or way in pair.lost:
                 pair.lost.add(way)
+                self.lost[way] += len(data)
                 continue
             data = data[: self._until_reset.get(way, len(data))]
             writer.write(data)

@@ -164,7 +164,7 @@ LogLevel VERBOSE
 def make_key(path: Path, kind: str = "ed25519", passphrase: str = "") -> Path:
     """A key pair `path`, `path.pub`; returns `path`."""
     bits = ["-b", "2048"] if kind == "rsa" else []
-    argv = ["ssh-keygen", "-q", "-t", kind, *bits, "-N", passphrase, "-C", "", "-f", str(path)]
+    argv = ["ssh-keygen", "-q", "-t", kind, *bits, "-N", passphrase, "-C", "matins-test", "-f", str(path)]
     subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
     return path
 
@@ -175,7 +175,7 @@ def public_half(path: Path) -> str:
 
 
 def _processes() -> list[tuple[int, int, str]]:
-    """Pid, parent, name."""
+    """Pid, parent and name of all that still run."""
     found: list[tuple[int, int, str]] = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -184,7 +184,8 @@ def _processes() -> list[tuple[int, int, str]]:
             except OSError:
                 continue
             name, rest = stat[stat.index("(") + 1 : stat.rindex(")")], stat[stat.rindex(")") + 2 :].split()
-            found.append((int(entry.name), int(rest[1]), name))
+            if rest[0] != "Z":
+                found.append((int(entry.name), int(rest[1]), name))
     return found
 
 

@@ -27,6 +27,7 @@ from orchestrator.machines.ssh_watchdog import Watchdog
 
 CONNECT_LIMIT_S = 15.0
 NEVER_S = 1e9
+MAKE_ONE = "make one without a passphrase for Matins: ssh-keygen -t ed25519 -N '' -f FILE"
 
 KINDS: tuple[tuple[type[BaseException], str], ...] = (
     (ConnectionRefusedError, "connect-refused"),
@@ -78,12 +79,12 @@ def load_key(path: Path) -> paramiko.PKey:
         raise LinkError(f"the key {path} cannot be read: {error.strerror}", kind="key-unusable") from None
     except (TypeError, paramiko.PasswordRequiredException):
         raise LinkError(
-            f"the key {path} is encrypted, and nobody is there to ask; make one without a passphrase for Matins: "
-            f"ssh-keygen -t ed25519 -N '' -f FILE",
-            kind="key-unusable",
+            f"the key {path} is encrypted, and nobody is there to ask; {MAKE_ONE}", kind="key-unusable"
         ) from None
     except (ValueError, paramiko.SSHException, UnknownKeyType) as error:
-        raise LinkError(f"{path} is no private key that can be used: {error}", kind="key-unusable") from None
+        # Paramiko 5.1 also fails with "Invalid key curve identifier" on every other ECDSA key without a comment.
+        said = f"{path} is no private key that can be used ({error}); {MAKE_ONE}"
+        raise LinkError(said, kind="key-unusable") from None
 
 
 @contextlib.contextmanager

@@ -17,6 +17,8 @@ from orchestrator.machines.ssh_watchdog import Watchdog
 
 IDLE_S = 60.0
 OPEN_LIMIT_S = 10.0
+OPEN_SHARE = 0.25
+"""Of a call's time, at most: a connection that went silent must leave enough to make another."""
 CHANNELS_MOST = 8
 """At once over one transport; OpenSSH refuses more than its MaxSessions, 10 unless changed."""
 
@@ -43,7 +45,7 @@ class Pool:
             raise LinkError(f"{self._where}: {CHANNELS_MOST} calls are under way already", kind="timeout")
         try:
             with self._counted():
-                channel = self._open(deadline)
+                channel = self._open(deadline, min(OPEN_LIMIT_S, limit_s * OPEN_SHARE))
                 try:
                     yield channel
                 finally:
@@ -85,18 +87,18 @@ class Pool:
                 self._users -= 1
                 self._used_at = time.monotonic()
 
-    def _open(self, deadline: float) -> paramiko.Channel:
+    def _open(self, deadline: float, within_s: float) -> paramiko.Channel:
         transport, fresh = self._have(deadline)
         try:
-            return self._open_on(transport, deadline)
+            return self._open_on(transport, min(within_s, deadline - time.monotonic()))
         except LinkError:
             shut(transport)
             if fresh:
                 raise
-        return self._open_on(self._have(deadline)[0], deadline)
+        return self._open_on(self._have(deadline)[0], deadline - time.monotonic())
 
-    def _open_on(self, transport: paramiko.Transport, deadline: float) -> paramiko.Channel:
-        limit_s = max(0.01, min(OPEN_LIMIT_S, deadline - time.monotonic()))
+    def _open_on(self, transport: paramiko.Transport, within_s: float) -> paramiko.Channel:
+        limit_s = max(0.01, within_s)
         with Watchdog(lambda: shut(transport), limit_s) as watchdog, translated(self._where, watchdog):
             return transport.open_session()
 
