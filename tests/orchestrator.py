@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,10 +23,11 @@ Json = dict[str, Any]
 
 
 class Part:
-    """One process of an orchestrator: `matins NAME`, logging to `log`."""
+    """One process of an orchestrator, logging to `log`: `matins NAME`, unless `command` says otherwise."""
 
-    def __init__(self, name: str, environment: dict[str, str], log: Path) -> None:
+    def __init__(self, name: str, environment: dict[str, str], log: Path, command: Sequence[str] = ()) -> None:
         self.name = name
+        self.command = command or (sys.executable, "-m", "orchestrator.cli", name)
         self.log = log
         self._environment = environment
         self.process: subprocess.Popen[bytes] | None = None
@@ -41,7 +42,7 @@ class Part:
         more = {f"MATINS_{name.upper()}": value for name, value in settings.items()}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "orchestrator.cli", self.name],
+                self.command,
                 env={**self._environment, **more},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -104,10 +105,8 @@ class Orchestrator:
     def _make_parts(self) -> list[Part]:
         return [self._part("up")]
 
-    def _part(self, name: str, label: str = "", **settings: str) -> Part:
-        more = {f"MATINS_{key.upper()}": value for key, value in settings.items()}
-        log = self.home.parent / f"{self.home.name}-{label or name}.log"
-        return Part(name, {**self._environment, **more}, log)
+    def _part(self, name: str, label: str = "", command: Sequence[str] = ()) -> Part:
+        return Part(name, self._environment, self.home.parent / f"{self.home.name}-{label or name}.log", command)
 
     @property
     def _server(self) -> subprocess.Popen[bytes] | None:
@@ -206,9 +205,11 @@ class ScaledOrchestrator(Orchestrator):
     def __init__(self, home: Path, *, database_url: str, broker_url: str, **settings: str) -> None:
         super().__init__(home, database_url=database_url, broker_url=broker_url, **settings)
 
+    worker_command: Sequence[str] = ()
+
     def _make_parts(self) -> list[Part]:
         self.api = self._part("api")
-        self.workers = [self._part("worker", f"worker-{number}") for number in (1, 2)]
+        self.workers = [self._part("worker", f"worker-{number}", self.worker_command) for number in (1, 2)]
         self.beats = [self._part("beat", f"beat-{number}") for number in (1, 2)]
         return [self.api, *self.workers, *self.beats]
 

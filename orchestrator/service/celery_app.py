@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -106,9 +107,11 @@ def _make(broker_url: str, options: dict[str, dict[str, Any]]) -> Celery:
 
 
 def add_tasks(app: Celery, services: Services) -> None:
+    tick_once = Shared(lambda: _try("tick", lambda: tick(services)))
+
     @app.task(name="matins.tick")
     def tick_task() -> None:
-        _try("tick", lambda: tick(services))
+        tick_once()
 
     @app.task(name="matins.observe")
     def observe_task(runner: str) -> None:
@@ -119,6 +122,36 @@ def add_tasks(app: Celery, services: Services) -> None:
         _try("perform", lambda: perform(services, act_id))
 
     del tick_task, observe_task, perform_task
+
+
+class Shared:
+    """Does `work` for each call, but those that come while it is done share one more turn after it: many changes ring
+    for as many ticks, and one tick after the last of them sees all."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        self._work = work
+        self._lock = threading.Lock()
+        self._busy = False
+        self._again = False
+
+    def __call__(self) -> None:
+        with self._lock:
+            self._again = True
+            if self._busy:
+                return
+            self._busy = True
+        while self._next():
+            try:
+                self._work()
+            except BaseException:
+                with self._lock:
+                    self._busy = False
+                raise
+
+    def _next(self) -> bool:
+        with self._lock:
+            self._busy, self._again = self._again, False
+            return self._busy
 
 
 def _try(task: str, work: Callable[[], object]) -> None:

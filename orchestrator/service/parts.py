@@ -18,7 +18,9 @@ import uvicorn
 from celery import Celery, beat
 from kombu.connection import Connection
 
+from orchestrator.domain.runner import Address
 from orchestrator.errors import BadInput
+from orchestrator.machines.link import Link
 from orchestrator.service.celery_app import add_tasks, is_memory, make_app, make_ringing_app
 from orchestrator.service.doorbell import CeleryDoorbell
 from orchestrator.service.links import link_opener
@@ -33,6 +35,9 @@ WORKER_PAUSE_S = 1.0
 
 MakeWeb = Callable[[Services, str], Any]
 """`make_web(services, token)` makes the HTTP application."""
+
+OpenLink = Callable[[Settings], Callable[[Address], Link]]
+MakeDoorbell = Callable[[Celery], Doorbell]
 
 
 def run_api(settings: Settings, make_web: MakeWeb) -> int:
@@ -49,10 +54,12 @@ def run_api(settings: Settings, make_web: MakeWeb) -> int:
     return 0
 
 
-def run_worker(settings: Settings) -> int:
+def run_worker(
+    settings: Settings, *, open_link: OpenLink = link_opener, make_doorbell: MakeDoorbell = CeleryDoorbell
+) -> int:
     """Do what is rung for until SIGINT or SIGTERM. Raises BadInput."""
     settings.ensure_home()
-    with open_services(settings) as services:
+    with open_services(settings, open_link, make_doorbell) as services:
         app = make_app(settings.broker_url, settings.tick_s)
         add_tasks(app, services)
         with _told("worker", settings):
@@ -74,13 +81,15 @@ def run_beat(settings: Settings) -> int:
 
 
 @contextmanager
-def open_services(settings: Settings) -> Iterator[Services]:
+def open_services(
+    settings: Settings, open_link: OpenLink = link_opener, make_doorbell: MakeDoorbell = CeleryDoorbell
+) -> Iterator[Services]:
     """For one of several processes: database and broker are there now, and may go and come back later."""
     need_shared_broker(settings)
     store = open_store(settings.database_url)
-    doorbell = CeleryDoorbell(make_ringing_app(settings.broker_url))
+    doorbell = make_doorbell(make_ringing_app(settings.broker_url))
     with contextlib.closing(store):
-        yield Services(settings=settings, store=store, doorbell=doorbell, link=link_opener(settings))
+        yield Services(settings=settings, store=store, doorbell=doorbell, link=open_link(settings))
 
 
 def need_shared_broker(settings: Settings) -> None:
