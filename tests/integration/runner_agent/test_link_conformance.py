@@ -1,22 +1,25 @@
-"""The rules of a link, held by the fake and by a real runner alike."""
+"""The rules of a link, held by the fake and by a real runner alike, beside us or reached over SSH."""
 
 from __future__ import annotations
 
 import base64
 import io
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import pytest
 
+from orchestrator.domain.runner import Address
 from orchestrator.errors import LinkRefused
 from orchestrator.machines.fake import FakeLink
 from orchestrator.machines.link import Link
+from orchestrator.machines.ssh import SshLink
 from runner_agent.protocol import AttemptRequest, GradeRequest, LaunchSpec, PullRequest, ReportRequest
 from tests.integration.runner_agent.rig import Rig
 from tests.integration.runner_agent.rig import request as ask
+from tests.sshd import Sshd
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +31,26 @@ class Bench:
     finish: Callable[[LaunchSpec], None]
 
 
-@pytest.fixture(params=["fake", "local"])
+@pytest.fixture(scope="module")
+def over_ssh(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshLink]:
+    """The same runner, through a real sshd."""
+    with Sshd(tmp_path_factory.mktemp("sshd")) as sshd:
+        address = Address(
+            runner="gpu1",
+            kind="ssh",
+            host="127.0.0.1",
+            port=sshd.port,
+            user=sshd.user,
+            key_path=str(sshd.key),
+            host_key=sshd.host_key,
+            home=str(rig.home.root),
+        )
+        link = SshLink(address)
+        yield link
+        link.close()
+
+
+@pytest.fixture(params=["fake", "local", "ssh"])
 def bench(request: pytest.FixtureRequest, rig: Rig) -> Bench:
     kind: str = request.param
 
@@ -49,7 +71,8 @@ def bench(request: pytest.FixtureRequest, rig: Rig) -> Bench:
         rig.link.cancel(ask(spec))
         rig.end(spec)
 
-    return Bench(link=rig.link, spec=spec, finish=cancel)
+    link: Link = request.getfixturevalue("over_ssh") if kind == "ssh" else rig.link
+    return Bench(link=link, spec=spec, finish=cancel)
 
 
 def refusal(act: Callable[[], object]) -> str:
