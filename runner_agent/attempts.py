@@ -8,7 +8,7 @@ from collections.abc import Generator
 from dataclasses import asdict
 from pathlib import Path
 
-from runner_agent import absence, clock, detach, failpoints, fences, files, ledger, locks, protocol
+from runner_agent import absence, clock, detach, failpoints, fences, files, ledger, locks, protocol, retention
 from runner_agent.hello import boot_id
 from runner_agent.home import AttemptFolder, Home, is_name
 from runner_agent.observation import Origin, forget_cgroup, listed, status
@@ -28,6 +28,8 @@ def launch(home: Home, spec: LaunchSpec, agent_file: Path) -> AttemptStatus:
         folder = home.attempt(spec.attempt_id)
         if not folder.root.exists():
             _check_alone(home, spec)
+            if retention.is_low(home):
+                retention.tidy(home)
             fences.lift(home, spec.episode_id, spec.fence)
             _start(home, spec, agent_file)
     return status(home, spec.attempt_id)
@@ -141,6 +143,7 @@ def _start(home: Home, spec: LaunchSpec, agent_file: Path) -> None:
         boot_id=boot_id(),
         hidden_checks=spec.hidden_checks,
     )
+    files.make_reserve(waiting.reserve)
     files.write_json(waiting.launch, protocol.to_json(spec))
     files.write_json(waiting.origin, asdict(origin))
     alive = locks.take(waiting.alive)

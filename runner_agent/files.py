@@ -9,6 +9,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+RESERVE_BYTES = 1 << 20
+
 
 def write_atomically(path: Path, data: bytes) -> None:
     """All of `data` or nothing: temporary file, fsync, rename, fsync of the folder."""
@@ -19,6 +21,26 @@ def write_atomically(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
     os.rename(waiting, path)
     sync_folder(path.parent)
+
+
+def make_reserve(path: Path) -> None:
+    """Takes disk that `spend_reserve` gives back, so that a last word fits on a disk that is full by then. Not zeros:
+    a file system may keep those in no space at all."""
+    with open(path, "wb", buffering=0) as file:
+        held = os.urandom(RESERVE_BYTES)
+        while held:
+            held = held[file.write(held) :]
+        os.fsync(file.fileno())
+
+
+def spend_reserve(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def explain(error: BaseException, home: Path) -> str:
+    """The error as a sentence; a full disk is named, which the system's own words do not do."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return f"the disk that holds {home} is full: {error}" if full else str(error)
 
 
 def write_json(path: Path, value: Any) -> None:

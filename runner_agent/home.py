@@ -101,6 +101,10 @@ class AttemptFolder:
         return self.root / "handover.sock"
 
     @property
+    def reserve(self) -> Path:
+        return self.root / "reserve"
+
+    @property
     def alive(self) -> Path:
         return self.root / "alive.lock"
 

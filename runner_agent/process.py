@@ -81,9 +81,11 @@ class Seam:
         journal: Journal | None = None,
         redaction: Redaction = NOTHING,
         out: Path | None = None,
+        bound_by_kernel: bool = True,
     ) -> None:
         """`leaf` is the attempt's cgroup, if the machine lets this account make one; see `cgroup.make`. What is written
-        below `out`, the episode's folder, is bounded in sum, too."""
+        below `out`, the episode's folder, is bounded in sum, too. Without `bound_by_kernel` processes are counted even
+        where the kernel could bound them."""
         self.machine = machine
         self.agent_file = agent_file
         self.redaction = redaction
@@ -92,7 +94,7 @@ class Seam:
         self._inits = inits
         self._control = control
         self._leaf = leaf
-        self._groups = cgroup.bound(leaf, bounds.processes) if leaf is not None else None
+        self._groups = cgroup.bound(leaf, bounds.processes) if leaf is not None and bound_by_kernel else None
         self._watch = watch
         self._journal = journal
         self._out = out

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -21,7 +22,8 @@ from runner_agent import clock
 
 LOOK_S = 0.25
 COUNT_S = 2.0
-COUNT_LIMIT_S = 120.0
+COUNT_LIMIT_S = 60.0
+POLL_S = 0.005
 IDLE_FACTOR = 49
 HURRY_FACTOR = 9
 FLOOR_MOST_BYTES = 1 << 30
@@ -71,20 +73,25 @@ def is_low(disk: Disk) -> bool:
     return disk.free_bytes < floor_bytes(disk) or disk.free_inodes * INODE_FLOOR_SHARE < disk.inodes
 
 
-def is_due(last: Count, now_s: float, free_bytes: int, limit_bytes: int, *, measuring: bool) -> bool:
+def is_due(
+    last: Count, now_s: float, free_bytes: int, limit_bytes: int, *, measuring: bool, count_s: float = COUNT_S
+) -> bool:
     """Whether to count again. A measurement is disturbed only where the attempt may be over its limit."""
     left = max(0, limit_bytes - last.added_bytes)
     dropped = last.free_bytes - free_bytes
     since_s = now_s - last.at_s
     if dropped > (left if measuring else left // 2):
         return since_s > max(LOOK_S, HURRY_FACTOR * last.took_s)
-    return not measuring and since_s > max(COUNT_S, IDLE_FACTOR * last.took_s)
+    return not measuring and since_s > max(count_s, IDLE_FACTOR * last.took_s)
 
 
 class Watch:
     """The watch over one attempt. The agent's sessions may add `limit_bytes`, and what judges them as much again."""
 
-    def __init__(self, folders: Sequence[Path], limit_bytes: int) -> None:
+    def __init__(self, folders: Sequence[Path], limit_bytes: int, count_s: float = COUNT_S) -> None:
+        """`folders` lie beside each other; `count_s` is the least time between two counts; `counts` is their number."""
+        self.counts = 0
+        self._count_s = count_s
         self._folders = tuple(folders)
         self.limit_bytes = limit_bytes
         self._side = ""
@@ -120,7 +127,7 @@ class Watch:
         if self._counting is not None:
             self._take_in(self._counting)
         elif self._last is not None and is_due(
-            self._last, now_s, found.free_bytes, self.limit_bytes, measuring=measuring
+            self._last, now_s, found.free_bytes, self.limit_bytes, measuring=measuring, count_s=self._count_s
         ):
             self._counting = _Counting(self._present())
         over = self._last is not None and self._last.added_bytes > self.limit_bytes
@@ -142,6 +149,7 @@ class Watch:
         if not counting.is_done():
             return
         held = counting.result()
+        self.counts += 1
         self._counting = None
         before = self._last.added_bytes if self._last is not None else 0
         self._last = Count(
@@ -185,26 +193,41 @@ class _Counting:
                 )
 
     def is_done(self) -> bool:
-        return self._child is None or self._child.poll() is not None
+        return self._child is None or self._reaped(os.WNOHANG)
 
     def result(self) -> int | None:
-        """Waits; the bytes of all folders, or None where they could not be counted."""
+        """Waits; the bytes of all folders, or None where they could not be counted in time."""
         try:
-            if self._child is not None:
-                self._child.wait(timeout=COUNT_LIMIT_S)
-            self.took_s = clock.monotonic_s() - self._began_s
+            while not self.is_done():
+                if clock.monotonic_s() > self._began_s + COUNT_LIMIT_S:
+                    return None
+                clock.pause(POLL_S)
             self._said.seek(0)
             lines = self._said.read().splitlines()
             # du complains of files that went while it looked, and counts the others.
             return int(lines[-1].split()[0]) if lines and lines[-1].endswith(b"total") else None
-        except (ValueError, subprocess.TimeoutExpired):
+        except ValueError:
             return None
         finally:
             self.end()
 
     def end(self) -> None:
         if self._child is not None:
-            self._child.kill()
-            self._child.wait()
-            self._child = None
+            # Not yet reaped, hence still ours.
+            os.kill(self._child.pid, signal.SIGKILL)
+            self._reaped(0)
         self._said.close()
+
+    def _reaped(self, options: int) -> bool:
+        """What it took is what it computed, or how long it was seen at work: a look may come late."""
+        if self._child is None:
+            return True
+        pid, status, usage = os.wait4(self._child.pid, options)
+        now_s = clock.monotonic_s()
+        if pid == 0:
+            self.took_s = now_s - self._began_s
+            return False
+        self.took_s = max(self.took_s, usage.ru_utime + usage.ru_stime)
+        self._child.returncode = status
+        self._child = None
+        return True

@@ -72,6 +72,7 @@ class Walk:
         reason = self._walk()
         context.control.settle()
         packed = self._pack(reason)
+        files.spend_reserve(context.folder.reserve)
         record = ExitRecord(
             attempt_id=self._spec.attempt_id,
             fence=self._spec.fence,
@@ -83,11 +84,14 @@ class Walk:
             started_at=self._started_at,
             finished_at=clock.utc_now(),
         )
-        context.journal.record("attempt-ended", reason=reason, detail=self._detail)
+        # Without these lines the end is still told, by the exit record; without that record nobody knows of it.
+        with contextlib.suppress(OSError):
+            context.journal.record("attempt-ended", reason=reason, detail=self._detail)
         failpoints.reach(context.home, "exit-before-record")
         files.write_json(context.folder.exit, protocol.to_json(record))
         failpoints.reach(context.home, "exit-after-record")
-        tell_ended(context.home, context.folder, self._spec.episode_id, record)
+        with contextlib.suppress(OSError):
+            tell_ended(context.home, context.folder, self._spec.episode_id, record)
         self._tidy(record)
 
     def _walk(self) -> ExitReason:
@@ -102,10 +106,11 @@ class Walk:
             }[stop.reason]
             return stop.reason
         except (InfrastructureFault, SandboxUnavailable, OSError) as fault:
-            self._detail = str(fault)
+            self._detail = files.explain(fault, self._context.home.root)
         except Exception as error:
             self._detail = f"a fault of the runner itself: {error!r}"
-            (self._context.out / "exception.txt").write_text(traceback.format_exc())
+            with contextlib.suppress(OSError):
+                (self._context.out / "exception.txt").write_text(traceback.format_exc())
         return "infrastructure"
 
     def _stages(self) -> None:
@@ -156,7 +161,8 @@ class Walk:
                 finish(pack.run(context, reason, tuple(self._steps.records)))
             return True
         except Exception as error:
-            self._detail = f"{self._detail}; the folder could not be packed: {error}".lstrip("; ")
+            why = files.explain(error, context.home.root)
+            self._detail = f"{self._detail}; the folder could not be packed: {why}".lstrip("; ")
             return False
 
     def _tidy(self, record: ExitRecord) -> None:

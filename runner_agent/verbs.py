@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from runner_agent import attempts, failpoints, ledger, manifest, observation, protocol, reports
+from runner_agent import attempts, failpoints, ledger, manifest, observation, protocol, reports, retention
 from runner_agent.home import Home, is_name
 from runner_agent.introduction import introduce
 from runner_agent.machine import survey
@@ -90,6 +90,8 @@ def _note_refused(home: Home, verb: str, request: Any, refused: Refused) -> None
 
 def _hello(home: Home, _request: Any, agent_file: Path, environ: dict[str, str]) -> dict[str, Any]:
     home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with contextlib.suppress(Refused), attempts.exclusively(home):
+        retention.tidy(home)
     return protocol.to_json(introduce(home, survey(environ), agent_file, observation.listed(home)))
 
 
