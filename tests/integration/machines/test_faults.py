@@ -23,6 +23,7 @@ from tests.fault_proxy import FaultProxy
 from tests.integration.machines.conftest import Links
 from tests.integration.runner_agent.rig import Rig
 from tests.integration.runner_agent.rig import request as ask
+from tests.locks import asked_for
 from tests.orchestrator import wait_for
 from tests.sshd import Sshd
 
@@ -39,17 +40,6 @@ FAULTS: dict[str, tuple[Fault, str]] = {
     "reset": (lambda proxy, sshd: proxy.cut(), "reset"),
     "sshd killed": (lambda proxy, sshd: sshd.kill_sessions(), "reset"),
 }
-
-
-def waits_for(lock: Path) -> bool:
-    """Whether another process has come so far as to ask for the lock."""
-    for handle in Path("/proc").glob("[0-9]*/fd/*"):
-        try:
-            if os.readlink(handle) == str(lock) and handle.parts[2] != str(os.getpid()):
-                return True
-        except OSError:
-            continue
-    return False
 
 
 def starts(rig: Rig, spec: LaunchSpec) -> int:
@@ -71,7 +61,7 @@ def test_a_launch_whose_answer_is_lost_is_bounded_and_starts_once(
     with ThreadPoolExecutor(1) as pool, locks.held(rig.home.launch_lock):
         begun = time.monotonic()
         launching = pool.submit(link.launch, spec)
-        wait_for(lambda: waits_for(rig.home.launch_lock), LIMIT_S, sshd.log)
+        wait_for(lambda: asked_for(rig.home.launch_lock, "launch"), LIMIT_S, sshd.log)
         strike(proxy, sshd)
         with pytest.raises(LinkError) as failed:
             launching.result(FREED_WITHIN_S)
