@@ -27,6 +27,7 @@ def launch(home: Home, spec: LaunchSpec, agent_file: Path) -> AttemptStatus:
         fences.check(home, spec.episode_id, spec.fence)
         folder = home.attempt(spec.attempt_id)
         if not folder.root.exists():
+            _check_never_begun(home, spec.attempt_id)
             _check_alone(home, spec)
             if retention.is_low(home):
                 retention.tidy(home)
@@ -47,6 +48,7 @@ def cancel(home: Home, request: AttemptRequest) -> AttemptStatus:
         else:
             fences.check(home, request.episode_id, request.fence)
             fences.lift(home, request.episode_id, request.fence)
+            _end_folderless(home, request.attempt_id)
             _bury(home, request)
     return status(home, request.attempt_id)
 
@@ -198,6 +200,18 @@ def _check_names(*names: str) -> None:
             raise Refused(
                 "bad-request", f"{name[:128]!r} cannot be an id: letters, digits, '.', '_' and '-', at most 128"
             )
+
+
+def _check_never_begun(home: Home, attempt_id: str) -> None:
+    """An attempt whose folder was lost must not start anew when its launch comes again."""
+    if any(line["event"] != "accepted" for line in ledger.about(home, attempt_id)):
+        _end_folderless(home, attempt_id)
+        raise Refused("unknown-attempt", f"attempt {attempt_id} was here before, and its folder is gone")
+
+
+def _end_folderless(home: Home, attempt_id: str) -> None:
+    if ledger.about(home, attempt_id) and not absence.prove(home, attempt_id):
+        raise Refused("not-ended", f"attempt {attempt_id} lost its folder, and a process of it cannot be killed")
 
 
 def _check_alone(home: Home, spec: LaunchSpec) -> None:
