@@ -226,6 +226,17 @@ class Happenings(RuleBasedStateMachine):
         faults = self.rig.wires[runner].before.setdefault(verb, [])
         faults += [LinkRefused("runner-fault", "no space left on device")] * times
 
+    @rule(runner=runners, verb=st.sampled_from(("launch", "pull", "pull", "grade")), which=any_of)
+    def a_process_freezes_in_a_call_and_goes_on_after_its_claim(self, runner: str, verb: str, which: int) -> None:
+        def others_go_on() -> None:
+            self.rig.clock.advance(301)
+            self.a_supervisor_dies(which)
+            for _ in range(2):
+                self.rig.beat(20)
+                self.rig.work()
+
+        self.rig.wires[runner].after.setdefault(verb, []).append(others_go_on)
+
     @rule(kind=st.sampled_from((*VERBS, "score")), point=st.sampled_from(POINTS))
     def the_process_will_die(self, kind: str, point: str) -> None:
         if kind in VERBS or "call" not in point:
