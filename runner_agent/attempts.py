@@ -16,6 +16,7 @@ from runner_agent.protocol import AttemptRequest, AttemptStatus, GradeRequest, L
 from runner_agent.refusal import Refused
 
 LAUNCH_LOCK_WAIT_S = 30.0
+PROOF_LOCK_WAIT_S = 2.0
 TIDY_WAIT_S = 20.0
 ALIVE = ("running", "awaiting-checks")
 
@@ -112,23 +113,24 @@ def packed(home: Home, request: AttemptRequest) -> Path:
 
 def gone(home: Home, attempt_ids: tuple[str, ...]) -> tuple[str, ...]:
     """Which of these attempts have no folder here and no process either. What lives without a folder is ended: nothing
-    can come of it any more."""
+    can come of it any more. None can be told of while another call begins or forgets attempts."""
     missing = [name for name in attempt_ids if is_name(name) and not home.attempt(name).root.exists()]
     if not missing:
         return ()
     # No launch comes between the look for the folder and the proof.
-    with exclusively(home):
+    with contextlib.suppress(Refused), exclusively(home, PROOF_LOCK_WAIT_S):
         return tuple(name for name in missing if not home.attempt(name).root.exists() and absence.prove(home, name))
+    return ()
 
 
 @contextlib.contextmanager
-def exclusively(home: Home) -> Generator[None, None, None]:
+def exclusively(home: Home, wait_s: float = LAUNCH_LOCK_WAIT_S) -> Generator[None, None, None]:
     """Holds the lock under which attempts begin, are handed checks, and are forgotten."""
-    deadline_s = clock.monotonic_s() + LAUNCH_LOCK_WAIT_S
+    deadline_s = clock.monotonic_s() + wait_s
 
     def give_up() -> None:
         if clock.monotonic_s() > deadline_s:
-            raise Refused("runner-fault", f"{home.launch_lock} was held for {LAUNCH_LOCK_WAIT_S:g} s by another call")
+            raise Refused("runner-fault", f"{home.launch_lock} was held for {wait_s:g} s by another call")
 
     home.attempts.mkdir(parents=True, exist_ok=True, mode=0o700)
     with locks.held(home.launch_lock, check=give_up):
