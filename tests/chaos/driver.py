@@ -13,8 +13,9 @@ from random import Random
 import httpx
 
 from tests.chaos.api import ENDED
-from tests.chaos.faults import FAULTS, Scene, died_at_failpoints, fired_on_runners, take_back, thaw_supervisors
+from tests.chaos.faults import FAULTS
 from tests.chaos.rig import Rig
+from tests.chaos.scene import Scene, died_at_failpoints, fired_on_runners, take_back, thaw_supervisors
 from tests.orchestrator import wait_for
 
 AGENTS = ("doer", "doer", "napper", "napper", "idler", "lingerer", "sleeper")
@@ -46,7 +47,9 @@ class Driver:
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._going: list[str] = []
         self.tally = Tally()
-        self._scene = Scene(rig=rig, random=self._random, later=self._later, in_flight=lambda: list(self._going))
+        self._scene = Scene(
+            rig=rig, random=self._random, later=self._later, in_flight=lambda: list(self._going), say=say
+        )
 
     def run(self, seconds: float, every_s: float) -> None:
         """Faults come at random, `every_s` apart on average."""

@@ -3,57 +3,21 @@ was nothing to do it to, so that only faults that really happened are counted. W
 
 from __future__ import annotations
 
-import contextlib
-import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from random import Random
 from typing import Any
 
 import httpx
 
 from orchestrator.failpoints import POINTS as ORCHESTRATOR_POINTS
 from runner_agent.failpoints import POINTS as RUNNER_POINTS
-from tests.chaos.rig import Machine, Rig, marker, start_time
-from tests.fault_proxy import FaultProxy
-from tests.orchestrator import Part
+from tests.chaos.rig import marker
+from tests.chaos.scene import Scene, asked, disarm_runner, revive_later, send, started, take_back, thaw
 
-LASTS_MOST_S = 6.0
 FOREVER_ARMED_S = 20.0
 """A failpoint that nothing came by in this time is taken back."""
 STOPPABLE = ("supervisor-", "session-", "awaiting-", "grade-before-evidence", "pack-", "exit-")
 """Points that only a supervisor comes by: one that stops there can be found, and set going again."""
-
-
-@dataclass
-class Scene:
-    """What a fault may use: the rig, chance, what runs at the moment, and `later(seconds, act)`."""
-
-    rig: Rig
-    random: Random
-    later: Callable[[float, Callable[[], None]], None]
-    in_flight: Callable[[], list[str]]
-    armed: dict[str, str] = field(default_factory=dict[str, str])
-    """Orchestrator part → the failpoint that it was started with; machine → that in its home's file."""
-
-    def soon(self) -> float:
-        return self.random.uniform(0.3, LASTS_MOST_S)
-
-    def part(self) -> Part | None:
-        running = [part for part in self.rig.parts if part.runs() and not part.is_frozen()]
-        return self.random.choice(running) if running else None
-
-    def machine(self) -> Machine:
-        return self.random.choice(self.rig.machines)
-
-    def proxied(self) -> tuple[Machine, FaultProxy] | None:
-        far = [(machine, machine.proxy) for machine in self.rig.machines if machine.proxy is not None]
-        return self.random.choice(far) if far else None
-
-    def supervisor(self) -> tuple[str, int] | None:
-        live = [each for machine in self.rig.machines for each in machine.supervised()]
-        return self.random.choice(live) if live else None
 
 
 Fault = Callable[[Scene], str | None]
@@ -64,8 +28,7 @@ def kill_part(scene: Scene) -> str | None:
     if part is None:
         return None
     part.kill()
-    scene.armed.pop(part.log.name, None)
-    scene.later(scene.random.uniform(0.0, 2.0), lambda: revive(scene, part))
+    revive_later(scene, part)
     return part.log.name
 
 
@@ -79,39 +42,20 @@ def freeze_part(scene: Scene) -> str | None:
 
 
 def arm_part(scene: Scene) -> str | None:
-    """Starts a part anew with a failpoint; it is counted once it has died there, by `died_at_failpoints`."""
+    """The next one is started with a failpoint; that it died there is counted by `died_at_failpoints`."""
     part = scene.part()
-    if part is None or scene.armed:
+    if part is None:
         return None
     part.kill()
     name, hit = scene.random.choice(list(ORCHESTRATOR_POINTS)), scene.random.randint(1, 3)
     scene.armed[part.log.name] = name
     part.start(failpoints=f"{name}=kill:{hit}")
-    return None
-
-
-def revive(scene: Scene, part: Part) -> None:
-    if not part.runs():
-        scene.armed.pop(part.log.name, None)
-        part.start()
-
-
-def died_at_failpoints(scene: Scene) -> list[str]:
-    """Where parts have died of a failpoint since this was asked last; they are started again a little later."""
-    died: list[str] = []
-    for part in scene.rig.parts:
-        if not part.runs() and part.log.name in scene.armed and part.process is not None:
-            if part.process.poll() == -signal.SIGKILL:
-                died.append(f"{part.log.name} at {scene.armed.pop(part.log.name)}")
-            else:
-                scene.armed.pop(part.log.name)
-            scene.later(scene.random.uniform(0.0, 2.0), lambda part=part: revive(scene, part))
-    return died
+    return f"{part.log.name}, the next one armed with {name}"
 
 
 def kill_supervisor(scene: Scene) -> str | None:
     found = scene.supervisor()
-    return _signal(found[1], signal.SIGKILL, found[0]) if found else None
+    return send(found[1], signal.SIGKILL, found[0]) if found else None
 
 
 def freeze_supervisor(scene: Scene) -> str | None:
@@ -119,9 +63,9 @@ def freeze_supervisor(scene: Scene) -> str | None:
     if found is None:
         return None
     attempt, pid = found
-    began = _started(pid)
-    scene.later(scene.soon(), lambda: _thaw(pid, began))
-    return _signal(pid, signal.SIGSTOP, attempt)
+    began = started(pid)
+    scene.later(scene.soon(), lambda: thaw(pid, began))
+    return send(pid, signal.SIGSTOP, attempt)
 
 
 def kill_agent(scene: Scene) -> str | None:
@@ -130,46 +74,23 @@ def kill_agent(scene: Scene) -> str | None:
         return None
     pid = scene.random.choice(sorted(agents))
     attempt = marker(pid, "MATINS_ATTEMPT")
-    return _signal(pid, signal.SIGKILL, agents[pid]) if attempt and attempt in agents[pid] else None
+    return send(pid, signal.SIGKILL, agents[pid]) if attempt and attempt in agents[pid] else None
 
 
 def arm_runner(scene: Scene) -> str | None:
     """Puts a failpoint into a runner's home; it is counted once it has fired, by `fired_on_runners`."""
     machine = scene.machine()
     path = machine.home / "failpoints"
-    if machine.name in scene.armed or not machine.home.is_dir():
+    if machine.name in scene.armed_homes or not machine.home.is_dir():
         return None
     name = scene.random.choice(list(RUNNER_POINTS))
     action = scene.random.choice(("kill", "stop")) if name.startswith(STOPPABLE) else "kill"
     draft = path.with_name("failpoints.draft")
     draft.write_text(f"{name} {action}\n")
     draft.rename(path)
-    scene.armed[machine.name] = f"{name} {action}"
+    scene.armed_homes[machine.name] = f"{name} {action}"
     scene.later(FOREVER_ARMED_S, lambda: disarm_runner(scene, machine))
     return None
-
-
-def disarm_runner(scene: Scene, machine: Machine) -> None:
-    if scene.armed.get(machine.name) and (machine.home / "failpoints").is_file():
-        (machine.home / "failpoints").write_text("")
-        scene.armed.pop(machine.name)
-
-
-def fired_on_runners(scene: Scene) -> list[str]:
-    fired: list[str] = []
-    for machine in scene.rig.machines:
-        armed = scene.armed.get(machine.name)
-        path = machine.home / "failpoints"
-        if armed and not (path.read_text("utf-8") if path.exists() else ""):
-            fired.append(f"{machine.name} at {scene.armed.pop(machine.name)}")
-            if armed.endswith("stop"):
-                scene.later(scene.soon(), lambda machine=machine: thaw_supervisors(machine))
-    return fired
-
-
-def thaw_supervisors(machine: Machine) -> None:
-    for pid in machine.supervisors():
-        _thaw(pid, _started(pid))
 
 
 def delete_attempt(scene: Scene) -> str | None:
@@ -232,22 +153,17 @@ def cancel(scene: Scene) -> str | None:
     if not going:
         return None
     one = scene.random.choice(going)
-    return one if _asked(scene, f"episodes/{one}/cancel", None) else None
+    return one if asked(scene, f"episodes/{one}/cancel", None) else None
 
 
 def declare_dead(scene: Scene) -> str | None:
     """By force, as an operator may do of a machine that is in fact alive; it is taken back a little later."""
     machine = scene.machine()
     told = {"by": "chaos", "reason": "chance", "force": True}
-    if not _asked(scene, f"runners/{machine.name}/declare-dead", told):
+    if not asked(scene, f"runners/{machine.name}/declare-dead", told):
         return None
     scene.later(scene.soon(), lambda: take_back(scene, machine))
     return machine.name
-
-
-def take_back(scene: Scene, machine: Machine) -> None:
-    if not _asked(scene, f"runners/{machine.name}/resume", {"by": "chaos"}):
-        scene.later(1.0, lambda: take_back(scene, machine))
 
 
 def retry(scene: Scene) -> str | None:
@@ -256,7 +172,7 @@ def retry(scene: Scene) -> str | None:
     except httpx.HTTPError:
         return None
     one = scene.random.choice(ended) if ended else None
-    return one if one and _asked(scene, f"episodes/{one}/retry", {"by": "chaos"}) else None
+    return one if one and asked(scene, f"episodes/{one}/retry", {"by": "chaos"}) else None
 
 
 def flush_broker(scene: Scene) -> str | None:
@@ -299,7 +215,7 @@ def freeze_database(scene: Scene) -> str | None:
 FAULTS: dict[str, tuple[Fault, int]] = {
     "orchestrator killed": (kill_part, 3),
     "orchestrator frozen": (freeze_part, 2),
-    "orchestrator killed at a failpoint": (arm_part, 4),
+    "orchestrator killed, armed with a failpoint": (arm_part, 4),
     "supervisor killed": (kill_supervisor, 3),
     "supervisor frozen": (freeze_supervisor, 2),
     "agent killed": (kill_agent, 2),
@@ -319,14 +235,6 @@ FAULTS: dict[str, tuple[Fault, int]] = {
 """Fault → how it is done, and how often it is chosen."""
 
 
-def _asked(scene: Scene, path: str, body: dict[str, Any] | None) -> bool:
-    try:
-        scene.rig.api.ask("POST", path, body, timeout_s=5.0)
-    except httpx.HTTPError:
-        return False
-    return True
-
-
 def _with_broker(scene: Scene, act: Callable[[Any], Any], said: str) -> str | None:
     if scene.rig.broker is None:
         return None
@@ -335,24 +243,3 @@ def _with_broker(scene: Scene, act: Callable[[Any], Any], said: str) -> str | No
             return said if act(client) else None
     except Exception:  # it is down, as another fault had it
         return None
-
-
-def _started(pid: int) -> int:
-    try:
-        return start_time(pid)
-    except OSError:
-        return -1
-
-
-def _signal(pid: int, number: signal.Signals, said: str) -> str | None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return None
-    return said
-
-
-def _thaw(pid: int, began: int) -> None:
-    if began != -1 and _started(pid) == began:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGCONT)

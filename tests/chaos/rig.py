@@ -43,12 +43,12 @@ class Machine:
         return path.read_text("utf-8") if path.exists() else ""
 
     def supervised(self) -> list[tuple[str, int]]:
-        """Attempt and pid of every supervisor that lives, each verified by its start time: a pid comes again."""
+        """Attempt and pid of every supervisor that runs, each verified by its start time: a pid comes again."""
         found: list[tuple[str, int]] = []
         for path in self.attempts.glob("[!.]*/identity.json"):
             with contextlib.suppress(OSError, ValueError, KeyError):
                 known = json.loads(path.read_text("utf-8"))
-                if start_time(known["pid"]) == known["start_time"]:
+                if start_time(known["pid"]) == known["start_time"] and state(known["pid"]) in "RSD":
                     found.append((path.parent.name, known["pid"]))
         return sorted(found)
 
@@ -133,8 +133,12 @@ def running_rig(folder: Path, parts: Parts, *, over_ssh: int = 2) -> Iterator[Ri
 
 def start_time(pid: int) -> int:
     """Clock ticks since boot. Raises OSError where there is no such process."""
-    stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
-    return int(stat.rpartition(")")[2].split()[19])
+    return int(_stat(pid)[19])
+
+
+def state(pid: int) -> str:
+    """One letter, as proc(5) has it. Raises OSError where there is no such process."""
+    return _stat(pid)[0]
 
 
 def all_pids() -> list[int]:
@@ -148,6 +152,10 @@ def marker(pid: int, name: str) -> str | None:
     except OSError:
         return None
     return next((each.partition("=")[2] for each in variables if each.startswith(f"{name}=")), None)
+
+
+def _stat(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
 
 
 def _attempts_of(machine: Machine) -> set[str]:
