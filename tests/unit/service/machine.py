@@ -53,9 +53,11 @@ class Happenings(RuleBasedStateMachine):
 
     # What users do.
 
-    @initialize(accepted=st.booleans(), beats=st.integers(0, 3))
-    def two_episodes_are_under_way(self, accepted: bool, beats: int) -> None:
+    @initialize(accepted=st.booleans(), beats=st.integers(0, 3), frozen=st.sampled_from(("pull", "launch", "")))
+    def two_episodes_are_under_way(self, accepted: bool, beats: int, frozen: str) -> None:
         self.submitted += self._named(self.rig.submit_accepted(count=2) if accepted else self.rig.submit(count=2))
+        if frozen:
+            self.a_process_freezes_in_a_call_and_goes_on_after_its_claim(verb=frozen, which=0)
         for _ in range(beats):
             self.rig.beat(2)
 
@@ -116,10 +118,13 @@ class Happenings(RuleBasedStateMachine):
     def every_bell_is_lost(self) -> None:
         self.rig.bell.rung.clear()
 
-    @rule(beats=st.integers(1, 3))
-    def all_is_quiet_for_some_beats(self, beats: int) -> None:
+    @rule(beats=st.integers(1, 4), working=st.booleans())
+    def all_is_quiet_for_some_beats(self, beats: int, working: bool) -> None:
+        self.rig.leave = leavings
         for _ in range(beats):
             self.rig.beat(8)
+            if working:
+                self.rig.work()
 
     @rule(seconds=st.sampled_from((1, 61, 301, 6 * 3600)))
     def time_passes(self, seconds: int) -> None:
@@ -226,8 +231,8 @@ class Happenings(RuleBasedStateMachine):
         faults = self.rig.wires[runner].before.setdefault(verb, [])
         faults += [LinkRefused("runner-fault", "no space left on device")] * times
 
-    @rule(runner=runners, verb=st.sampled_from(("launch", "pull", "pull", "grade")), which=any_of)
-    def a_process_freezes_in_a_call_and_goes_on_after_its_claim(self, runner: str, verb: str, which: int) -> None:
+    @rule(verb=st.sampled_from(("launch", "pull", "grade")), which=any_of)
+    def a_process_freezes_in_a_call_and_goes_on_after_its_claim(self, verb: str, which: int) -> None:
         def others_go_on() -> None:
             self.rig.clock.advance(301)
             self.a_supervisor_dies(which)
@@ -235,7 +240,8 @@ class Happenings(RuleBasedStateMachine):
                 self.rig.beat(20)
                 self.rig.work()
 
-        self.rig.wires[runner].after.setdefault(verb, []).append(others_go_on)
+        for wire in self.rig.wires.values():
+            wire.after.setdefault(verb, []).append(others_go_on)
 
     @rule(kind=st.sampled_from((*VERBS, "score")), point=st.sampled_from(POINTS))
     def the_process_will_die(self, kind: str, point: str) -> None:

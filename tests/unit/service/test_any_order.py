@@ -17,7 +17,7 @@ from orchestrator.store.tables import AttemptRow, EpisodeRow, OutboxRow
 from tests.unit.service.machine import Happenings
 from tests.unit.service.rig import LIVING, Toy
 
-EXAMPLES, STEPS = 12, 30
+EXAMPLES, STEPS = 12, 24
 
 
 class AnyOrder(Happenings):
