@@ -26,6 +26,7 @@ from tests.unit.service.leavings import Leavings, broke_down, leavings
 from tests.unit.service.rig import LIVING, POINTS, VERBS, Rig, Toy
 
 EPISODES_MAX = 4
+PAST_ITS_CLAIM_S = 3601.0
 ID_CHARS = 12
 RUNNERS = ("a", "b")
 runners = st.sampled_from(RUNNERS)
@@ -53,11 +54,19 @@ class Happenings(RuleBasedStateMachine):
 
     # What users do.
 
-    @initialize(accepted=st.booleans(), beats=st.integers(0, 3), frozen=st.sampled_from(("pull", "launch", "")))
-    def two_episodes_are_under_way(self, accepted: bool, beats: int, frozen: str) -> None:
+    @initialize(
+        accepted=st.booleans(),
+        beats=st.integers(0, 3),
+        frozen=st.sampled_from(("pull", "launch", "")),
+        lost=st.sampled_from(("launch", "pull", "report", "")),
+    )
+    def two_episodes_are_under_way(self, accepted: bool, beats: int, frozen: str, lost: str) -> None:
         self.submitted += self._named(self.rig.submit_accepted(count=2) if accepted else self.rig.submit(count=2))
         if frozen:
-            self.a_process_freezes_in_a_call_and_goes_on_after_its_claim(verb=frozen, which=0)
+            self.a_process_freezes_in_a_call_and_goes_on_after_its_claim(verb=frozen, which=beats)
+        if lost:
+            for runner in RUNNERS:
+                self.an_answer_is_lost(runner, lost)
         for _ in range(beats):
             self.rig.beat(2)
 
@@ -234,8 +243,9 @@ class Happenings(RuleBasedStateMachine):
     @rule(verb=st.sampled_from(("launch", "pull", "grade")), which=any_of)
     def a_process_freezes_in_a_call_and_goes_on_after_its_claim(self, verb: str, which: int) -> None:
         def others_go_on() -> None:
-            self.rig.clock.advance(301)
-            self.a_supervisor_dies(which)
+            self.rig.clock.advance(PAST_ITS_CLAIM_S)
+            if which % 3 == 1:
+                self.a_supervisor_dies(which)
             for _ in range(2):
                 self.rig.beat(20)
                 self.rig.work()
