@@ -8,7 +8,9 @@ import pytest
 
 from orchestrator.errors import LinkError
 from orchestrator.store.queries import live_log
+from orchestrator.store.record import ask, record_report
 from orchestrator.store.tables import EventRow
+from runner_agent.protocol import ReportRequest
 from tests.unit.service.rig import Rig, Toy
 
 HOUR_S = 3600.0
@@ -247,3 +249,38 @@ def test_a_postponed_act_is_told_once_for_each_reason_and_not_for_each_try(rig: 
         rig.beat(60)
     whys = [row.data["why"] for row in rig.rows(EventRow) if row.event == "act-postponed"]
     assert whys == ["no answer in 20 s", "connection refused"]
+
+
+@pytest.mark.fault(10, 20)
+def test_a_report_asked_for_before_a_launch_proves_nothing_of_what_was_launched_since(rig: Rig) -> None:
+    (one,) = rig.submit_accepted()
+    attempt_id = rig.up_to("LAUNCHING", one)
+    with rig.store.reading() as session:
+        asked = ask(session, "local")
+    early = rig.runners["local"].report(ReportRequest(cursors=asked.cursors))
+    assert early.gone == (attempt_id,)
+    rig.runners["local"].reboot("boot-2")
+    rig.answer()
+    with rig.store.writing() as session:
+        record_report(session, "local", early, asked, rig.clock())
+    rig.tick()
+    assert rig.episode(one).phase == "RUNNING"
+    rig.run()
+    assert rig.ended(one) == ("DONE", "completed")
+    assert rig.starts() == {attempt_id: 1}
+
+
+@pytest.mark.fault(7, 10)
+def test_a_process_frozen_while_it_pulls_does_not_bring_an_ended_episode_back(rig: Rig) -> None:
+    (one,) = rig.submit_accepted()
+    rig.up_to("COLLECTING", one)
+    (collect,) = rig.acts("collect")
+
+    def others_go_on() -> None:
+        rig.clock.advance(HOUR_S)
+        rig.run()
+
+    rig.wires["local"].after["pull"] = [others_go_on]
+    rig.perform(collect.id)
+    assert rig.ended(one) == ("DONE", "completed")
+    assert len(rig.attempts(one)) == 1
