@@ -18,7 +18,7 @@ from tests.chaos.driver import Driver
 from tests.chaos.rig import running_rig
 from tests.chaos.verdict import judge
 
-EVERY_S = 1.2
+EVERY_S = 0.9
 PATIENCE_S = 240.0
 
 
