@@ -49,7 +49,7 @@ def arm_part(scene: Scene) -> str | None:
     part.kill()
     name, hit = scene.random.choice(list(ORCHESTRATOR_POINTS)), scene.random.randint(1, 3)
     scene.armed[part.log.name] = name
-    part.start(failpoints=f"{name}=kill:{hit}")
+    scene.start(part, f"{name}=kill:{hit}")
     return f"{part.log.name}, the next one armed with {name}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -18,6 +19,8 @@ from tests.fault_proxy import FaultProxy
 from tests.orchestrator import Part
 
 LASTS_MOST_S = 6.0
+GRACE_S = 8.0
+"""A part of the orchestrator is left alone for so long after it was started: else it would never get to work."""
 
 
 @dataclass
@@ -35,13 +38,21 @@ class Scene:
     """Machine → the failpoint in its home."""
     reviving: set[str] = field(default_factory=set[str])
     """Parts that are started again in a moment."""
+    started_at: dict[str, float] = field(default_factory=dict[str, float])
+    """Part → when it was started last, by the monotonic clock."""
 
     def soon(self) -> float:
         return self.random.uniform(0.3, LASTS_MOST_S)
 
     def part(self) -> Part | None:
-        running = [part for part in self.rig.parts if part.runs() and not part.is_frozen()]
+        now = time.monotonic()
+        working = [part for part in self.rig.parts if now - self.started_at.get(part.log.name, 0.0) > GRACE_S]
+        running = [part for part in working if part.runs() and not part.is_frozen()]
         return self.random.choice(running) if running else None
+
+    def start(self, part: Part, failpoints: str = "") -> None:
+        self.started_at[part.log.name] = time.monotonic()
+        part.start(failpoints=failpoints)
 
     def machine(self) -> Machine:
         return self.random.choice(self.rig.machines)
@@ -59,7 +70,7 @@ def revive_later(scene: Scene, part: Part) -> None:
     def revive() -> None:
         scene.reviving.discard(part.log.name)
         if not part.runs():
-            part.start()
+            scene.start(part)
 
     scene.armed.pop(part.log.name, None)
     scene.reviving.add(part.log.name)
