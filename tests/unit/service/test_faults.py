@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import LinkError
+from orchestrator.errors import LinkError, LinkRefused
 from orchestrator.store.queries import live_log
 from orchestrator.store.record import ask, record_report
 from orchestrator.store.tables import EventRow
@@ -141,6 +141,26 @@ def test_a_launch_that_arrives_late_is_the_one_start_there_is(rig: Rig) -> None:
     rig.wires["local"].deliver()
     assert rig.ended(one) == ("DONE", "completed")
     assert rig.starts() == {attempt_id: 1}
+
+
+@pytest.mark.fault(18)
+def test_a_launch_is_not_given_up_before_the_runner_promised_never_to_start_it(the_toy: Toy, tmp_path: Path) -> None:
+    rig = Rig(the_toy, tmp_path / "two", runners=("a", "b"), slots=1)
+    (one,) = rig.submit_accepted()
+    preflight = set(rig.starts())
+    rig.up_to("LAUNCHING", one)
+    wire = rig.wires[rig.attempts(one)[0].runner]
+    wire.delayed = 1
+    rig.answer()
+    wire.before["launch"] = [LinkRefused("runner-fault", "no space left on device")] * 20
+    wire.before["cancel"] = [LinkError("no answer in 20 s")] * 40
+    for _ in range(30):
+        rig.beat(60)
+    wire.deliver()
+    assert set(rig.starts()) - preflight == {rig.attempts(one)[0].id}
+    rig.run()
+    assert rig.ended(one) == ("DONE", "completed")
+    assert len(rig.attempts(one)) == 1
 
 
 @pytest.mark.fault(10)
