@@ -57,3 +57,13 @@ def test_a_cancel_ends_it_before_it_sets_a_tombstone(rig: Rig) -> None:
     assert rig.link.cancel(request(spec)).phase == "cancelled"
     assert not lives(supervisor)
     assert told(rig, spec) == ["accepted", "started", "found-dead", "buried"]
+
+
+@pytest.mark.fault(5)
+def test_one_that_makes_its_folder_anew_as_it_writes_is_ended_before_it_is_called_dead(rig: Rig) -> None:
+    spec, supervisor = lose(rig, "rewritten")
+    folder = rig.home.attempt(spec.attempt_id)
+    (folder.out / "logs").mkdir(parents=True)
+    assert rig.status(spec).phase == "dead"
+    assert not lives(supervisor)
+    assert told(rig, spec) == ["accepted", "started", "found-dead"]
