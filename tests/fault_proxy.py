@@ -5,6 +5,7 @@
         proxy.blackhole()                      every byte of now and later is lost; nobody gets a RST or a FIN
         proxy.half_open("up")                  the same for one direction: "up" is to the target, "down" from it
         proxy.hold()                           bytes wait, and flow on after `heal`: a partition that TCP outlives
+        proxy.hold_after(1000, "down")         the same once so many more bytes went that way
         proxy.stall(2.0, times=3)              the next three chunks come two seconds late (None: every one)
         proxy.reset_after(1000, "down")        a RST to both sides once so many more bytes went that way; once
         proxy.refuse()                         new connections are refused; those that are open go on
@@ -66,6 +67,7 @@ class FaultProxy:
         self._flowing = asyncio.Event()
         self._stall_s, self._stalls_left = 0.0, 0
         self._until_reset: dict[Direction, int] = {}
+        self._until_hold: dict[Direction, int] = {}
         self.port = 0
         self.connections = 0
         self.passed: dict[Direction, int] = {"up": 0, "down": 0}
@@ -94,6 +96,9 @@ class FaultProxy:
     def hold(self) -> None:
         self._set(flowing=False)
 
+    def hold_after(self, count: int, direction: Direction) -> None:
+        self._set(until_hold={direction: count})
+
     def stall(self, seconds: float, times: int | None = None) -> None:
         self._set(stall_s=seconds, stalls=-1 if times is None else times)
 
@@ -118,6 +123,7 @@ class FaultProxy:
         stall_s: float = 0.0,
         stalls: int = 0,
         until_reset: dict[Direction, int] | None = None,
+        until_hold: dict[Direction, int] | None = None,
     ) -> None:
         """The faults of now; what is not given is well."""
 
@@ -125,6 +131,7 @@ class FaultProxy:
             self._losing = losing
             self._stall_s, self._stalls_left = stall_s, stalls
             self._until_reset = dict(until_reset or {})
+            self._until_hold = dict(until_hold or {})
             self._flowing.set() if flowing else self._flowing.clear()
 
         self._do(change)
@@ -202,6 +209,11 @@ class FaultProxy:
             writer.write(data)
             await writer.drain()
             self.passed[way] += len(data)
+            if way in self._until_hold:
+                self._until_hold[way] -= len(data)
+                if self._until_hold[way] <= 0:
+                    self._until_hold = {}
+                    self._flowing.clear()
             if way in self._until_reset:
                 self._until_reset[way] -= len(data)
                 if self._until_reset[way] <= 0:
