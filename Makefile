@@ -16,7 +16,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --
 RUNTIME := $(VENV)/.runtime-stamp
 DEVELOPMENT := $(VENV)/.development-stamp
 
-.PHONY: help setup demo test unit integration e2e lint format bench lock system-parts clean
+.PHONY: help setup demo test unit integration e2e lab lint format bench lock system-parts clean
 
 help: ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)$$/  make \1\t\2/' | expand -t 22
@@ -38,6 +38,9 @@ integration: $(DEVELOPMENT) system-parts ## tests with real parts
 
 e2e: $(DEVELOPMENT) system-parts ## the whole path, with real cargo and Vulkan
 	@$(BIN)/pytest tests/e2e $(PYTEST_ARGS)
+
+lab: $(DEVELOPMENT) ## virtual machines that sleep and wake, to play with; as root
+	@$(BIN)/python -m tests.fleet_lab
 
 lint: $(DEVELOPMENT) ## ruff, pyright and the import rules
 	@$(BIN)/ruff check .

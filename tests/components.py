@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -16,8 +17,9 @@ REMEDY = "run `make system-parts`"
 def need(*names: str) -> None:
     """Ends the test, or at module level the module, unless every component is there.
 
-    Names: "vulkan" (loader and a driver that shows a device), "bwrap" (present and able to make a namespace), or any
-    program found on PATH ("cargo", "git", "glslangValidator", …).
+    Names: "vulkan" (loader and a driver that shows a device), "bwrap" (present and able to make a namespace), "root"
+    (allowed to make network namespaces and mounts), "cgroup2" (a writable one that can freeze), or any program found on
+    PATH ("cargo", "git", "glslangValidator", …).
     """
     missing = {name: problem for name in names if (problem := _problem(name))}
     if not missing:
@@ -70,4 +72,31 @@ def _vulkan() -> str:
     return "" if count.value else "no driver shows a device"
 
 
-PROBES: dict[str, Callable[[], str]] = {"bwrap": _bwrap, "vulkan": _vulkan}
+def _root() -> str:
+    """Root in a container may lack the capability, so it is tried."""
+    if os.geteuid() != 0:
+        return "this account is not root; run the tests by sudo"
+    tried = subprocess.run(
+        ["unshare", "--net", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    return "" if tried.returncode == 0 else f"cannot make namespaces and mounts: {tried.stderr.strip()}"
+
+
+def _cgroup2() -> str:
+    lines = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    tops = [fields[1] for fields in lines if fields[2] == "cgroup2"]
+    if not tops:
+        return "no cgroup2 is mounted"
+    return (
+        ""
+        if os.access(tops[0], os.W_OK)
+        and "rw" in next(fields[3].split(",") for fields in lines if fields[1] == tops[0])
+        else f"{tops[0]} is read-only"
+    )
+
+
+PROBES: dict[str, Callable[[], str]] = {"bwrap": _bwrap, "cgroup2": _cgroup2, "root": _root, "vulkan": _vulkan}
