@@ -51,6 +51,7 @@ class Episode:
     phase_since: datetime
     submitted_at: datetime
     priority: int = 0
+    submitter: str = ""
     fence: int = 0
     runner: str | None = None
     attempt_id: str | None = None
