@@ -77,8 +77,8 @@ def match(
 ) -> Matched:
     """Each episode in its turn to the best runner that fits: ready before waking before asleep, then most slots free,
     then a warm base, then fewest failed wakes and the shortest wake. A sleeping machine that one episode needs counts
-    as waking for the next, so that no more are woken than the queue fills. Runners that an episode `avoids` take it only
-    where no other could at all."""
+    as waking for the next, so that no more are woken than the queue fills. Runners that an episode `avoids` take it
+    only where no other could at all."""
     shelves = _Shelves(supply, warmth or Warmth())
     assign: list[Assign] = []
     awaits: dict[str, list[str]] = {}
