@@ -16,7 +16,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --
 RUNTIME := $(VENV)/.runtime-stamp
 DEVELOPMENT := $(VENV)/.development-stamp
 
-.PHONY: help setup demo test unit integration e2e lab lint format bench lock system-parts clean
+.PHONY: help setup demo test unit integration e2e lab lint format bench lock system-parts test-parts clean
 
 help: ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)$$/  make \1\t\2/' | expand -t 22
@@ -26,14 +26,14 @@ setup: $(DEVELOPMENT) ## everything needed to work on Matins, in .venv
 demo: $(RUNTIME) system-parts ## the main job, end to end, on this machine
 	@$(BIN)/matins demo
 
-test: $(DEVELOPMENT) system-parts ## unit, integration and end-to-end tests
+test: $(DEVELOPMENT) system-parts test-parts ## unit, integration and end-to-end tests
 	@$(BIN)/pytest tests/unit -n auto $(PYTEST_ARGS)
 	@$(BIN)/pytest tests/integration tests/e2e $(PYTEST_ARGS)
 
 unit: $(DEVELOPMENT) ## tests that need nothing but Python
 	@$(BIN)/pytest tests/unit -n auto $(PYTEST_ARGS)
 
-integration: $(DEVELOPMENT) system-parts ## tests with real parts
+integration: $(DEVELOPMENT) system-parts test-parts ## tests with real parts
 	@$(BIN)/pytest tests/integration $(PYTEST_ARGS)
 
 e2e: $(DEVELOPMENT) system-parts ## the whole path, with real cargo and Vulkan
@@ -62,6 +62,9 @@ lock: $(DEVELOPMENT) ## resolve the dependencies anew; UPGRADE=1 takes newer ver
 
 system-parts: ## Debian packages for Vulkan, shaders and the sandbox, where they are missing
 	@.ci/system-parts
+
+test-parts: ## Debian packages with the servers that tests start for themselves, where they are missing
+	@.ci/test-parts
 
 clean: ## remove .venv and all caches
 	@rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -51,6 +51,13 @@ class Conflict(MatinsError):
     kind = "conflict"
 
 
+class Unavailable(MatinsError):
+    """The database cannot be used now: nothing was stored, and the same may be asked again later."""
+
+    kind = "unavailable"
+    exit_status = 3
+
+
 class NotAllowed(MatinsError):
     """The token is missing or wrong."""
 
@@ -59,9 +66,26 @@ class NotAllowed(MatinsError):
 
 
 class LinkError(MatinsError):
-    """A runner could not be asked, or its answer made no sense: ask again later. It says nothing about the attempt."""
+    """A runner could not be asked, or its answer made no sense: ask again later. It says nothing about the attempt.
+    `kind` is one of `LINK_ERRORS`, and a label of `matins_link_errors_total`."""
 
-    kind = "unreachable"
+    def __init__(self, message: str, *, kind: str = "unreachable") -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+LINK_ERRORS: dict[str, str] = {
+    "unreachable": "no way to it, or no more is known",
+    "unknown-host": "its name cannot be looked up",
+    "connect-refused": "nothing listens at its port",
+    "timeout": "no answer within the bound",
+    "reset": "the connection broke",
+    "auth-failed": "the account does not accept the key",
+    "key-unusable": "the key file cannot be used",
+    "host-key-changed": "the host shows another key than the pinned one",
+    "bad-address": "what is stored of it cannot be used",
+    "protocol": "it answered something else than Matins' runner agent would",
+}
 
 
 class LinkRefused(MatinsError):

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 # They repeat at each start, request or beat what Matins says itself.
-QUIET_LIBRARIES = ("alembic", "celery", "uvicorn", "httpx", "httpcore", "kombu", "amqp", "paramiko.transport")
+QUIET_LIBRARIES = ("alembic", "celery", "uvicorn", "httpx", "httpcore", "kombu", "amqp")
+# Each failure of it is raised too, and said there in one line instead of a traceback.
+SILENT_LIBRARIES = ("paramiko.transport",)
 
 
 def configure(settings: Settings, stream: TextIO | None = None) -> None:
@@ -50,6 +52,8 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
     root.setLevel(LEVELS[settings.log_level])
     for name in QUIET_LIBRARIES:
         logging.getLogger(name).setLevel(max(logging.WARNING, LEVELS[settings.log_level]))
+    for name in SILENT_LIBRARIES:
+        logging.getLogger(name).setLevel(logging.DEBUG if settings.log_level == "debug" else logging.CRITICAL)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

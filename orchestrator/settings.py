@@ -29,6 +29,7 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError
 
 from orchestrator.errors import BadInput
+from orchestrator.failpoints import parse as parse_failpoints
 
 PREFIX = "MATINS_"
 DEFAULT_URL = "http://127.0.0.1:7437"
@@ -103,7 +104,15 @@ class Settings(BaseSettings):
         default="auto", description="text for people, json for machines; auto: text on a terminal"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="least level logged")
+    worker_threads: int = Field(default=8, ge=1, le=64, description="acts and questions that a worker does at once")
+    claim_s: float = Field(
+        default=300.0, ge=1, le=86400, description="an act whose worker died is done by another after this, seconds"
+    )
     runner_python: str = Field(default_factory=_default_python, description="Python (≥ 3.10) of the local runner")
+
+    failpoints: str = Field(
+        default="", description="for tests: where this process dies or freezes, like act-claimed=kill,act-done=stop:3"
+    )
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict[str, str])
 
@@ -132,6 +141,10 @@ class Settings(BaseSettings):
             {"name": name, "value": _shown(name, getattr(self, name)), "source": source}
             for name, source in self.sources().items()
         ]
+
+    def masked(self, name: str) -> str:
+        """The value of a setting as it may be shown."""
+        return _shown(name, getattr(self, name))
 
     def ensure_home(self) -> Path:
         """The home folder, made with mode 0700 if it is not there. Raises BadSetting."""
@@ -245,6 +258,12 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute_paths(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
         return tuple(Path(os.path.abspath(path.expanduser())) for path in value)
+
+    @field_validator("failpoints", mode="after")
+    @classmethod
+    def _known_failpoints(cls, value: str) -> str:
+        parse_failpoints(value)
+        return value
 
     @field_validator("log_format", "log_level", mode="before")
     @classmethod

@@ -53,15 +53,18 @@ def _supervise(words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="runner_agent supervise")
     parser.add_argument("--home", required=True, type=Path)
     parser.add_argument("--attempt", required=True)
-    parser.add_argument("--alive", required=True, type=int)
-    parser.add_argument("--detach", action="store_true")
+    parser.add_argument("--alive", type=int, help="the descriptor to inherit; without it one is asked for")
+    parser.add_argument("--resume", action="store_true")
     given = parser.parse_args(words)
-    if given.detach and os.fork() != 0:
+    if given.alive is not None and os.fork() != 0:
         os._exit(0)
-    from runner_agent import supervisor
+    from runner_agent import detach, supervisor
     from runner_agent.home import Home
 
-    return supervisor.main(Home(given.home), given.attempt, given.alive, _agent_file())
+    home = Home(given.home)
+    alive = given.alive if given.alive is not None else detach.receive(home.attempt(given.attempt))
+    detached = "fork" if given.alive is not None else "unit"
+    return supervisor.main(home, given.attempt, alive, _agent_file(), resume=given.resume, detached=detached)
 
 
 def _replay(words: list[str]) -> int:

@@ -1,7 +1,8 @@
 """A cgroup v2 leaf per attempt, where this account may make one. See the kernel's Documentation/admin-guide/cgroup-v2.
 
 The bare hierarchy is enough: `cgroup.kill` and `cgroup.events` work without any controller, so a machine whose
-controllers are still on v1 can use it too.
+controllers are still on v1 can use it too. The number of processes is bounded by the pids controller, in that leaf or,
+on such a machine, in a v1 group of the same name (admin-guide/cgroup-v1/pids).
 """
 
 from __future__ import annotations
@@ -39,6 +40,18 @@ def find(name: str) -> Path | None:
     return next((leaf for parent in parents() if (leaf := parent / f"matins-{name}").is_dir()), None)
 
 
+def bound(leaf: Path, processes: int) -> tuple[Path, ...] | None:
+    """The groups that a process has to enter, of which one lets it have no more than `processes` (threads count, too);
+    None where no pids controller can be had. `remove` takes both away."""
+    for group in (leaf, *(top / leaf.name for top in _pids_tops())):
+        with contextlib.suppress(OSError):
+            if group != leaf:
+                group.mkdir(exist_ok=True)
+            (group / "pids.max").write_text(str(processes))
+            return (leaf,) if group == leaf else (leaf, group)
+    return None
+
+
 def members(leaf: Path) -> list[int]:
     """The processes in the leaf and in groups below it."""
     found: list[int] = []
@@ -60,10 +73,20 @@ def kill(leaf: Path, wait_s: float) -> bool:
 
 
 def remove(leaf: Path) -> None:
-    """Removes an empty leaf; one that is not empty stays."""
-    for folder, _folders, _files in os.walk(leaf, topdown=False):
-        with contextlib.suppress(OSError):
-            os.rmdir(folder)
+    """Removes an empty leaf and the group that bounded it; one that is not empty stays."""
+    for group in (leaf, *(top / leaf.name for top in _pids_tops())):
+        for folder, _folders, _files in os.walk(group, topdown=False):
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
+
+
+def _pids_tops() -> list[Path]:
+    """The v1 hierarchy of the pids controller: this process's own group in it, else its top."""
+    mounts = _lines("/proc/self/mounts")
+    tops = [Path(fields[1]) for fields in mounts if fields[2] == "cgroup" and "pids" in fields[3].split(",")]
+    lines = [line[0].split(":", 2) for line in _lines("/proc/self/cgroup")]
+    own = [path.strip("/") for _, controllers, path in lines if "pids" in controllers.split(",")]
+    return [*(top / part for top in tops for part in own if part), *tops]
 
 
 def _lines(path: str) -> list[list[str]]:

@@ -24,5 +24,10 @@ def monotonic_s() -> float:
     return time.monotonic()
 
 
+def boottime_s() -> float:
+    """Seconds since this boot, those asleep included. No change of the wall clock moves it."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def pause(seconds: float) -> None:
     time.sleep(seconds)

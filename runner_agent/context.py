@@ -19,10 +19,11 @@ from runner_agent.shadow import Shadow
 
 @dataclass(frozen=True, kw_only=True)
 class StageEnd:
-    """How a stage went."""
+    """How a stage went. `cut`: a session ended at a limit of its own, and none may follow."""
 
     result: StageResult = "ok"
     detail: str = ""
+    cut: bool = False
 
 
 @dataclass(kw_only=True)

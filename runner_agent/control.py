@@ -22,6 +22,10 @@ class InfrastructureFault(Exception):
     """The attempt cannot go on, through no doing of the agent. The text says what happened, and what to do."""
 
 
+class DiskFloor(InfrastructureFault):
+    """The runner's disk is about to be full, whoever filled it."""
+
+
 class Control:
     """Asked several times a second by whatever waits."""
 

@@ -1,4 +1,4 @@
-"""The last step before bubblewrap: enters the cgroup, takes on priority, cores and limits, and becomes the program.
+"""The last step before bubblewrap: enters the cgroups, takes on priority, cores and limits, and becomes the program.
 
 A process of its own, because doing this between fork and exec is not safe in a supervisor that has threads. It starts
 once for every process of an episode, so it imports next to nothing.
@@ -10,22 +10,24 @@ import os
 import resource
 import sys
 
+SEPARATOR = "\n"
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # importing typing, too, takes its time
     from runner_agent.confinement import ProcessPlan
 
 
-def command(agent_file: str, python: str, cgroup: str | None, plan: ProcessPlan) -> tuple[str, ...]:
+def command(agent_file: str, python: str, cgroups: tuple[str, ...], plan: ProcessPlan) -> tuple[str, ...]:
     """The argument list that starts `plan` by way of this module."""
     cores = ",".join(map(str, plan.cores))
-    how = f"{plan.niceness}:{plan.processes}:{plan.file_bytes}:{cores}:{cgroup or ''}"
+    how = f"{plan.niceness}:{plan.processes}:{plan.file_bytes}:{cores}:{SEPARATOR.join(cgroups)}"
     return (python, "-I", "-S", agent_file, "enter", how, *plan.argv)
 
 
 def main(arguments: list[str]) -> int:
     """Never returns, unless the program cannot be started."""
-    niceness, processes, file_bytes, cores, cgroup = arguments[0].split(":", 4)
-    if cgroup:
+    niceness, processes, file_bytes, cores, cgroups = arguments[0].split(":", 4)
+    for cgroup in filter(None, cgroups.split(SEPARATOR)):
         with open(os.path.join(cgroup, "cgroup.procs"), "w") as file:
             file.write("0")
     os.nice(int(niceness))

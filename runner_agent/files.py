@@ -9,6 +9,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+RESERVE_BYTES = 1 << 20
+
 
 def write_atomically(path: Path, data: bytes) -> None:
     """All of `data` or nothing: temporary file, fsync, rename, fsync of the folder."""
@@ -21,6 +23,26 @@ def write_atomically(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
+def make_reserve(path: Path) -> None:
+    """Takes disk that `spend_reserve` gives back, so that a last word fits on a disk that is full by then. Not zeros:
+    a file system may keep those in no space at all."""
+    with open(path, "wb", buffering=0) as file:
+        held = os.urandom(RESERVE_BYTES)
+        while held:
+            held = held[file.write(held) :]
+        os.fsync(file.fileno())
+
+
+def spend_reserve(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def explain(error: BaseException, home: Path) -> str:
+    """The error as a sentence; a full disk is named, which the system's own words do not do."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return f"the disk that holds {home} is full: {error}" if full else str(error)
+
+
 def write_json(path: Path, value: Any) -> None:
     write_atomically(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
 
@@ -31,6 +53,14 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
+
+
+def read_text(path: Path) -> str:
+    """The file's text, or an empty one where the file is absent."""
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return ""
 
 
 def sync_folder(path: Path) -> None:

@@ -26,6 +26,14 @@ class Home:
         return self.root / "launch.lock"
 
     @property
+    def ledger(self) -> Path:
+        return self.root / "ledger.jsonl"
+
+    @property
+    def failpoints(self) -> Path:
+        return self.root / "failpoints"
+
+    @property
     def fences(self) -> Path:
         return self.root / "fences"
 
@@ -85,6 +93,18 @@ class AttemptFolder:
         return self.root / "launch.json"
 
     @property
+    def origin(self) -> Path:
+        return self.root / "origin.json"
+
+    @property
+    def handover(self) -> Path:
+        return self.root / "handover.sock"
+
+    @property
+    def reserve(self) -> Path:
+        return self.root / "reserve"
+
+    @property
     def alive(self) -> Path:
         return self.root / "alive.lock"
 
@@ -113,6 +133,10 @@ class AttemptFolder:
         return self.root / "exit.json"
 
     @property
+    def ungraded_exit(self) -> Path:
+        return self.root / "exit-ungraded.json"
+
+    @property
     def tombstone(self) -> Path:
         return self.root / "cancelled.json"
 
@@ -127,6 +151,10 @@ class AttemptFolder:
     @property
     def dead(self) -> Path:
         return self.root / "dead"
+
+    @property
+    def told(self) -> Path:
+        return self.root / "told"
 
     @property
     def agent(self) -> Path:
@@ -155,3 +183,7 @@ class AttemptFolder:
     @property
     def out(self) -> Path:
         return self.root / "out"
+
+    @property
+    def ungraded_out(self) -> Path:
+        return self.root / "out-ungraded"

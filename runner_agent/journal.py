@@ -16,8 +16,11 @@ class Journal:
     """The writer; an attempt has one, its supervisor."""
 
     def __init__(self, path: Path) -> None:
+        """Goes on after the last whole line; of one that a crash cut short nobody was ever told."""
+        before = read(path)
+        self._seq = before[-1]["seq"] if before else 0
         self._file = open(path, "ab")  # noqa: SIM115  lives as long as the supervisor
-        self._seq = len(read(path))
+        self._file.truncate(_whole(path))
 
     def record(self, event: str, **data: Any) -> None:
         self._seq += 1
@@ -35,6 +38,11 @@ def read(path: Path) -> list[dict[str, Any]]:
     except FileNotFoundError:
         return []
     return [event for line in lines if (event := _parse(line)) is not None]
+
+
+def _whole(path: Path) -> int:
+    """The bytes of the whole lines."""
+    return path.read_bytes().rfind(b"\n") + 1
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:

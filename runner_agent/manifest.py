@@ -12,10 +12,12 @@ import os
 import re
 import stat
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Literal
+
+from runner_agent.protocol import PULL_OFFSET, rest_from
 
 SUMS = "RUNNER_SHA256SUMS"
 OMITTED = "omitted.json"
@@ -71,17 +73,26 @@ def read_sums(text: str) -> list[tuple[str, str]]:
     return entries
 
 
-def stream(out: Path, fileobj: BinaryIO) -> None:
-    """Writes an uncompressed tar of exactly the files that RUNNER_SHA256SUMS names, in its order, and then of itself.
+def stream(out: Path, fileobj: BinaryIO, held: Mapping[str, int] | None = None) -> None:
+    """Writes an uncompressed tar of RUNNER_SHA256SUMS and then of exactly the files that it names, in its order.
 
-    Raises ManifestError if a file is gone, no longer regular or shorter than when its copying began.
+    Of a file of which the asker has `held` bytes only the rest comes, under the header `PULL_OFFSET`; one that it has
+    as long as it is does not come at all, and one that it has longer comes whole. Whether what it has is right, its
+    checksum says. Raises ManifestError if a file is gone, no longer regular or shorter than when its copying began.
     """
     named = [path for _, path in read_sums((out / SUMS).read_text(encoding="utf-8"))]
     with tarfile.open(fileobj=fileobj, mode="w|", format=tarfile.PAX_FORMAT) as tar:
-        for path in [*named, SUMS]:
+        for path in [SUMS, *named]:
             with _open_regular(out, path) as file:
+                size = os.fstat(file.fileno()).st_size
+                offset = rest_from(0 if path == SUMS else (held or {}).get(path, 0), size)
+                if offset is None:
+                    continue
                 info = tarfile.TarInfo(path)
-                info.size = os.fstat(file.fileno()).st_size
+                info.size = size - offset
+                if offset:
+                    info.pax_headers = {PULL_OFFSET: str(offset)}
+                    file.seek(offset)
                 try:
                     tar.addfile(info, file)
                 except OSError as error:

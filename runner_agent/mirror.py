@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runner_agent import locks
+from runner_agent import locks, retention
 from runner_agent.control import Control, InfrastructureFault
 from runner_agent.git import FETCH_ENV, command, full_hash
 from runner_agent.process import Outcome, Seam, Streams
@@ -33,6 +33,7 @@ def ensure(
             _must(run("init", "--quiet", "--bare", "--", str(mirror)), f"no mirror could be made at {mirror}", log)
             # A sandbox fetches one commit by its hash, and nothing of what came after it.
             run(*inside, "config", "uploadpack.allowAnySHA1InWant", "true")
+        retention.touch_used(mirror)
         if has_commit().ok:
             return
         refs = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")

@@ -7,35 +7,37 @@ against the operator's own repository, the one thing that needs the operator's n
 from __future__ import annotations
 
 import contextlib
-import json
 import os
+import platform
 import select
-import signal
-import stat
 import subprocess
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO
 
-from runner_agent import cgroup, clock, enter, quiescence
-from runner_agent.capture import Capture
-from runner_agent.confinement import Bounds, Wish, plan_process
-from runner_agent.control import Control, InfrastructureFault, Interrupted
+from runner_agent import cgroup, clock, enter, quiescence, seccomp
+from runner_agent.capture import Capture, Tally
+from runner_agent.confinement import Bounds, Role, SandboxUnavailable, Wish, plan_process
+from runner_agent.control import Control, DiskFloor, InfrastructureFault, Interrupted
+from runner_agent.ending import Stop, judge
+from runner_agent.journal import Journal
 from runner_agent.machine import Machine
 from runner_agent.protocol import StageResult
+from runner_agent.quota import LOOK_S, Watch
+from runner_agent.redaction import NOTHING, Redaction
+from runner_agent.sandbox import Sandbox, end, open_up
 
 POLL_S = 0.1
-TERM_GRACE_S = 3.0
-KILL_GRACE_S = 10.0
-
-Stop = Literal["limit", "output"]
+LOGS_FACTOR = 16
+"""All logs of the agent hold together so many times what one may hold, and all others as much again."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a process ended. `detail` is empty or a sentence; `exit_code` is None where a signal ended it."""
+    """How a process ended. `detail` is empty or a sentence; `exit_code` is None where a signal ended it; `limit` names
+    the bound that ended it ("time", "output", "disk" or "processes"), if one did."""
 
     result: StageResult
     exit_code: int | None
@@ -43,6 +45,7 @@ class Outcome:
     started_at: str
     finished_at: str
     detail: str = ""
+    limit: str = ""
 
     @property
     def ok(self) -> bool:
@@ -51,12 +54,14 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Streams:
-    """Where output goes, appended. Without `stderr` both go to `stdout`. Each is bounded by `limit_bytes`."""
+    """Where output goes, appended. Without `stderr` both go to `stdout`. Each is bounded by `limit_bytes`. `exact`: a
+    program reads it, so that secrets in it stay."""
 
     stdout: Path
     limit_bytes: int
     stderr: Path | None = None
     stdin: bytes = b""
+    exact: bool = False
 
 
 class Seam:
@@ -72,31 +77,56 @@ class Seam:
         inits: Path,
         control: Control,
         leaf: Path | None,
+        watch: Watch | None = None,
+        journal: Journal | None = None,
+        redaction: Redaction = NOTHING,
+        out: Path | None = None,
+        bound_by_kernel: bool = True,
     ) -> None:
-        """`leaf` is the attempt's cgroup, if the machine lets this account make one; see `cgroup.make`."""
+        """`leaf` is the attempt's cgroup, if the machine lets this account make one; see `cgroup.make`. What is written
+        below `out`, the episode's folder, is bounded in sum, too. Without `bound_by_kernel` processes are counted even
+        where the kernel could bound them."""
         self.machine = machine
         self.agent_file = agent_file
+        self.redaction = redaction
         self._attempt_id = attempt_id
         self._bounds = bounds
         self._inits = inits
         self._control = control
-        self._cgroup = str(leaf) if leaf is not None else None
+        self._leaf = leaf
+        self._groups = cgroup.bound(leaf, bounds.processes) if leaf is not None and bound_by_kernel else None
+        self._watch = watch
+        self._journal = journal
+        self._out = out
+        self._tallies: dict[bool, Tally] = {}
+        self._count_at_s = 0.0
 
     def run(self, wish: Wish, streams: Streams, limit_s: float) -> Outcome:
-        """Runs a confined command. Raises Interrupted once it is killed because the attempt is to end, and
-        SandboxUnavailable where it cannot be confined."""
+        """Runs a confined command. Raises Interrupted once it is killed because the attempt is to end, DiskFloor where
+        the disk ran low, and SandboxUnavailable where it cannot be confined."""
         plan = plan_process(self.machine, wish, self._bounds)
-        _open_up(Path(wish.tree), Path(wish.scratch))
-        with tempfile.TemporaryFile() as info:
+        calls = seccomp.program(platform.machine())
+        if calls is None:
+            raise SandboxUnavailable(
+                f"SANDBOX_UNAVAILABLE: no filter of system calls for {platform.machine()}; nothing runs unconfined"
+            )
+        open_up(Path(wish.tree), Path(wish.scratch))
+        if self._watch is not None and wish.role != "tool":
+            self._watch.admit("agent" if wish.role == "agent" else "judge", Path(wish.tree))
+        groups = tuple(map(str, self._groups or ([self._leaf] if self._leaf is not None else [])))
+        with tempfile.TemporaryFile() as info, tempfile.TemporaryFile(buffering=0) as refused:
+            refused.write(calls)
+            refused.seek(0)
             # bubblewrap writes the numbers of the sandbox's namespaces here before it starts the command.
-            argv = (plan.argv[0], "--info-fd", str(info.fileno()), *plan.argv[1:])
-            entered = enter.command(str(self.agent_file), self.machine.python, self._cgroup, replace(plan, argv=argv))
-            return self._supervise(entered, plan.env, streams, limit_s, info)
+            own = ("--info-fd", str(info.fileno()), "--seccomp", str(refused.fileno()))
+            argv = (plan.argv[0], *own, *plan.argv[1:])
+            entered = enter.command(str(self.agent_file), self.machine.python, groups, replace(plan, argv=argv))
+            return self._supervise(entered, plan.env, streams, limit_s, wish.role, (info, refused))
 
     def trusted(self, argv: tuple[str, ...], env: Mapping[str, str], streams: Streams, limit_s: float) -> Outcome:
         """Runs the operator's own command unconfined, in the operator's environment and `env`."""
         own = {name: value for name, value in os.environ.items() if not name.startswith("MATINS_")}
-        return self._supervise(argv, {**own, **env}, streams, limit_s, None)
+        return self._supervise(argv, {**own, **env}, streams, limit_s, None, ())
 
     def quiesce(self) -> quiescence.Proof:
         """Kills whatever is left of the attempt's processes, and proves it."""
@@ -104,8 +134,10 @@ class Seam:
 
     def close(self) -> None:
         """Gives the cgroup back; only once the attempt is quiescent."""
-        if self._cgroup is not None:
-            cgroup.remove(Path(self._cgroup))
+        if self._watch is not None:
+            self._watch.close()
+        if self._leaf is not None:
+            cgroup.remove(self._leaf)
 
     def _supervise(
         self,
@@ -113,27 +145,32 @@ class Seam:
         env: Mapping[str, str],
         streams: Streams,
         limit_s: float,
-        info: IO[bytes] | None,
+        role: Role | None,
+        passed: tuple[IO[bytes], ...],
     ) -> Outcome:
+        """`passed`: what the child inherits, first the file that its sandbox is described in."""
         started_at = clock.utc_now()
         began = clock.monotonic_s()
         with contextlib.ExitStack() as stack:
-            paths = (streams.stdout,) if streams.stderr is None else (streams.stdout, streams.stderr)
-            captures = tuple(Capture(path, streams.limit_bytes) for path in paths)
+            captures = self._captures(streams, role)
             for capture in captures:
                 stack.callback(capture.close)
-            child = _start(argv, {**env, quiescence.MARKER: self._attempt_id}, streams.stdin, captures, info)
-            sandbox = _Sandbox(info)
-            stop = self._wait(child, sandbox, captures, began + limit_s)
+            child = _start(argv, {**env, quiescence.MARKER: self._attempt_id}, streams.stdin, captures, passed)
+            sandbox = Sandbox(passed[0] if passed else None)
+            stop = self._wait(child, sandbox, captures, began + limit_s, role)
             if stop is not None:
-                _end(child, sandbox)
+                end(child, sandbox)
             self._clear(sandbox)
         seconds = round(clock.monotonic_s() - began, 3)
         if isinstance(stop, Interrupted):
             raise stop
         if stop is None and any(capture.over for capture in captures):
             stop = "output"  # the last of it came as the command ended
-        result, detail = judge(child.returncode, stop, limit_s, streams.limit_bytes)
+        result, detail = judge(child.returncode, stop, limit_s, self._bound(stop, streams))
+        if stop not in (None, "limit") and self._journal is not None:
+            self._journal.record("limit-reached", limit=stop, detail=detail)
+        if stop == "disk-floor":
+            raise DiskFloor(detail)
         exit_code = child.returncode if child.returncode >= 0 else None
         return Outcome(
             result=result,
@@ -142,9 +179,39 @@ class Seam:
             started_at=started_at,
             finished_at=clock.utc_now(),
             detail=detail,
+            limit="time" if stop == "limit" else stop or "",
         )
 
-    def _clear(self, sandbox: _Sandbox) -> None:
+    def _captures(self, streams: Streams, role: Role | None) -> tuple[Capture, ...]:
+        redaction = NOTHING if streams.exact else self.redaction
+        tally = None
+        if self._out is not None and streams.stdout.is_relative_to(self._out):
+            tally = self._tallies.setdefault(role == "agent", Tally(LOGS_FACTOR * streams.limit_bytes))
+        paths = (streams.stdout,) if streams.stderr is None else (streams.stdout, streams.stderr)
+        return tuple(Capture(path, streams.limit_bytes, redaction, tally) for path in paths)
+
+    def _bound(self, stop: Stop | None, streams: Streams) -> int:
+        if stop == "processes":
+            return self._bounds.processes
+        if stop in ("disk", "disk-floor") and self._watch is not None:
+            return self._watch.limit_bytes
+        return streams.limit_bytes
+
+    def _over(self, role: Role | None) -> Stop | None:
+        """What a command of the episode uses too much of. The runner's own are not ended for it: they save what is."""
+        if role in (None, "tool"):
+            return None
+        overrun = self._watch.why_stop(measuring=role == "smoke") if self._watch is not None else None
+        return overrun or ("processes" if self._crowded() else None)
+
+    def _crowded(self) -> bool:
+        """Where the kernel does not bound their number they are counted; without a cgroup, the rlimit is all."""
+        if self._leaf is None or self._groups is not None or clock.monotonic_s() < self._count_at_s:
+            return False
+        self._count_at_s = clock.monotonic_s() + LOOK_S
+        return len(cgroup.members(self._leaf)) > self._bounds.processes
+
+    def _clear(self, sandbox: Sandbox) -> None:
         """What a command left running in its sandbox ends before anything else begins."""
         init = sandbox.init()
         if init is None:
@@ -158,7 +225,12 @@ class Seam:
             os.waitpid(init, 0)
 
     def _wait(
-        self, child: subprocess.Popen[bytes], sandbox: _Sandbox, captures: tuple[Capture, ...], deadline_s: float
+        self,
+        child: subprocess.Popen[bytes],
+        sandbox: Sandbox,
+        captures: tuple[Capture, ...],
+        deadline_s: float,
+        role: Role | None,
     ) -> Stop | Interrupted | None:
         """Why the child must be ended, or None once it has ended by itself. What it writes is taken down meanwhile."""
         handle = os.pidfd_open(child.pid)
@@ -183,6 +255,9 @@ class Seam:
                     return "limit"
                 if any(capture.over for capture in captures):
                     return "output"
+                over = self._over(role)
+                if over is not None:
+                    return over
             child.wait()
             if not noted and (init := sandbox.init()) is not None:
                 quiescence.note_init(self._inits, init)
@@ -191,59 +266,12 @@ class Seam:
             os.close(handle)
 
 
-class _Sandbox:
-    """What bubblewrap told of the sandbox it made; nothing, for a process that runs in none."""
-
-    def __init__(self, info: IO[bytes] | None) -> None:
-        self._info = info
-
-    def _read(self, key: str) -> int | None:
-        if self._info is None:
-            return None
-        try:
-            # pread: the descriptor's position is shared with bubblewrap.
-            return int(json.loads(os.pread(self._info.fileno(), 4096, 0))[key])
-        except (ValueError, KeyError):
-            return None
-
-    def init(self) -> int | None:
-        """The sandbox's process 1, by the machine's numbers."""
-        return self._read("child-pid")
-
-    def ask_to_end(self) -> None:
-        """SIGTERM to every process in the sandbox but its init, which would take the others with it at once."""
-        namespace = self._read("pid-namespace")
-        if namespace is None:
-            return
-        for pid in quiescence.inhabitants(namespace):
-            if pid != self.init():
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGTERM)
-
-
-def judge(code: int, stop: Stop | None, limit_s: float, limit_bytes: int) -> tuple[StageResult, str]:
-    """Result and sentence from an exit status. A shell, and bubblewrap, report a signal as 128 + its number."""
-    if stop == "limit":
-        return "timed-out", f"ended after its limit of {limit_s:g} s"
-    if stop == "output":
-        return "failed", f"ended after more than {limit_bytes} bytes of output"
-    if code == 0:
-        return "ok", ""
-    number = -code if code < 0 else code - 128
-    if number in _SIGNALS:
-        return "crashed", f"ended by {_SIGNALS[number]}"
-    return "failed", f"exit status {code}"
-
-
-_SIGNALS = {int(part): part.name for part in signal.Signals}
-
-
 def _start(
     argv: tuple[str, ...],
     env: Mapping[str, str],
     given: bytes,
     captures: tuple[Capture, ...],
-    info: IO[bytes] | None,
+    passed: tuple[IO[bytes], ...],
 ) -> subprocess.Popen[bytes]:
     """`captures` take down stdout and stderr, one alone both."""
     with tempfile.TemporaryFile() as stdin:
@@ -255,35 +283,10 @@ def _start(
             stdin=stdin,
             stdout=captures[0].write_end,
             stderr=captures[-1].write_end,
-            pass_fds=() if info is None else (info.fileno(),),
+            pass_fds=tuple(file.fileno() for file in passed),
             start_new_session=True,
             cwd="/",
         )
     for capture in captures:
         capture.started()
     return child
-
-
-def _open_up(tree: Path, scratch: Path) -> None:
-    """Makes both folders fit to be entered and written, whatever the last command did to them: it could take rights
-    away and put links where folders were, so that nothing would start any more and no verdict be reached. The folders
-    themselves are mounts in the sandbox and cannot be replaced there."""
-    scratch.mkdir(parents=True, exist_ok=True)
-    parts = [scratch / name for name in ("home", "tmp", "cargo")]
-    for folder in (tree, scratch, *parts):
-        if folder in parts and (folder.is_symlink() or not folder.is_dir()):
-            folder.unlink(missing_ok=True)
-            folder.mkdir()
-        mode = stat.S_IMODE(folder.stat().st_mode)
-        if mode & stat.S_IRWXU != stat.S_IRWXU:
-            folder.chmod(mode | stat.S_IRWXU)
-
-
-def _end(child: subprocess.Popen[bytes], sandbox: _Sandbox) -> None:
-    """SIGTERM to all, a moment to tidy up, then SIGKILL: bubblewrap's death takes its whole pid namespace with it."""
-    sandbox.ask_to_end()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        child.wait(timeout=TERM_GRACE_S)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
-    child.wait(timeout=KILL_GRACE_S)

@@ -303,6 +303,18 @@ class PullRequest:
     held: dict[str, int] = field(default_factory=dict[str, int])
 
 
+PULL_OFFSET = "MATINS.offset"
+"""The extended header of an entry of a pull that is the rest of a file: how many bytes come before it."""
+
+
+def rest_from(held: int, size: int) -> int | None:
+    """From which byte on a pull sends a file of which `held` bytes are held; None where it does not. An empty file is
+    sent always, and one that is held longer than it is from its beginning."""
+    if held == size and size:
+        return None
+    return held if 0 < held < size else 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class GradeRequest:
     """The hidden checks, sent once the agent's processes are gone."""

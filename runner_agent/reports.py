@@ -9,7 +9,9 @@ from pathlib import Path
 from runner_agent import attempts, clock
 from runner_agent.hello import boot_id
 from runner_agent.home import AttemptFolder, Home
-from runner_agent.protocol import Chunk, Report, ReportRequest
+from runner_agent.observation import listed, status
+from runner_agent.protocol import AttemptStatus, Chunk, Report, ReportRequest
+from runner_agent.refusal import Refused
 
 EVENTS = "events.jsonl"
 MAX_BYTES = 8_000_000
@@ -17,8 +19,9 @@ MAX_BYTES = 8_000_000
 
 def report(home: Home, request: ReportRequest) -> Report:
     """Statuses first, then bytes: a chunk may be newer than its status, never older."""
-    statuses = tuple(attempts.status(home, attempt_id) for attempt_id in attempts.listed(home))
-    known = {status.attempt_id for status in statuses}
+    statuses = tuple(known for attempt_id in listed(home) if (known := _status(home, attempt_id)) is not None)
+    known = {each.attempt_id for each in statuses}
+    gone = attempts.gone(home, tuple(name for name in request.cursors if name not in known))
     chunks: list[Chunk] = []
     left = min(request.max_bytes, MAX_BYTES)
     for attempt_id, cursors in request.cursors.items():
@@ -26,7 +29,15 @@ def report(home: Home, request: ReportRequest) -> Report:
             for chunk, size in _chunks(home.attempt(attempt_id), attempt_id, cursors, left):
                 chunks.append(chunk)
                 left -= size
-    return Report(boot_id=boot_id(), at=clock.utc_now(), attempts=statuses, chunks=tuple(chunks))
+    return Report(boot_id=boot_id(), at=clock.utc_now(), attempts=statuses, chunks=tuple(chunks), gone=gone)
+
+
+def _status(home: Home, attempt_id: str) -> AttemptStatus | None:
+    """None for one that was removed since it was listed."""
+    try:
+        return status(home, attempt_id)
+    except Refused:
+        return None
 
 
 def _chunks(folder: AttemptFolder, attempt_id: str, cursors: dict[str, int], left: int) -> Iterator[tuple[Chunk, int]]:

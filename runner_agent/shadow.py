@@ -103,7 +103,7 @@ class Shadow:
         target = self.log.with_name("shadow-blob")
         target.unlink(missing_ok=True)
         outcome = self._run(tree, ("show", "--no-textconv", f"{BRANCH}:{path}"), Streams(
-            stdout=target, stderr=self.log, limit_bytes=self.log_bytes
+            stdout=target, stderr=self.log, limit_bytes=self.log_bytes, exact=True
         ))  # fmt: skip
         return target.read_bytes().decode(errors="replace") if outcome.ok else None
 
@@ -130,7 +130,9 @@ class Shadow:
         target = self.log.with_name("shadow-answer")
         target.unlink(missing_ok=True)
         limit_bytes = LISTING_FACTOR * self.log_bytes
-        outcome = self._run(tree, arguments, Streams(stdout=target, stderr=self.log, limit_bytes=limit_bytes))
+        # Exact: a file named after a secret must not get out of being looked at.
+        streams = Streams(stdout=target, stderr=self.log, limit_bytes=limit_bytes, exact=True)
+        outcome = self._run(tree, arguments, streams)
         text = target.read_bytes()
         cut = len(text) > limit_bytes
         if not cut:
@@ -141,7 +143,7 @@ class Shadow:
     def _text(self, tree: Path, *arguments: str) -> str:
         target = self.log.with_name("shadow-answer")
         target.unlink(missing_ok=True)
-        streams = Streams(stdout=target, stderr=self.log, limit_bytes=self.log_bytes)
+        streams = Streams(stdout=target, stderr=self.log, limit_bytes=self.log_bytes, exact=True)
         self._check(self._run(tree, arguments, streams), arguments)
         return target.read_bytes().decode(errors="replace")
 

@@ -9,80 +9,61 @@ import contextlib
 import ctypes
 import os
 import traceback
-from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
-from runner_agent import cgroup, clock, files, introduction, protocol, quiescence
-from runner_agent.confinement import Bounds, SandboxUnavailable
-from runner_agent.context import Context, Findings, StageEnd
+from runner_agent import clock, failpoints, files, introduction, ledger, protocol, quiescence, regrade
+from runner_agent.confinement import SandboxUnavailable
 from runner_agent.control import Control, InfrastructureFault, Interrupted
+from runner_agent.equip import equip
 from runner_agent.hello import boot_id
 from runner_agent.home import AttemptFolder, Home
-from runner_agent.journal import Journal
-from runner_agent.machine import Machine, survey
-from runner_agent.process import Seam
-from runner_agent.protocol import Command, ExitReason, ExitRecord, LaunchSpec, StageRecord
-from runner_agent.shadow import Shadow
+from runner_agent.observation import is_gradable, tell_ended
+from runner_agent.protocol import Command, ExitReason, ExitRecord, LaunchSpec
 from runner_agent.stages import baseline, checkout, commands, grade, pack, quiesce, session, smoke, tests
+from runner_agent.steps import Steps
 
 PR_SET_CHILD_SUBREAPER = 36
 
 
-def main(home: Home, attempt_id: str, alive: int, agent_file: Path) -> int:
-    """The whole life of an attempt. `alive` is the inherited descriptor that holds its lock."""
+def main(home: Home, attempt_id: str, alive: int, agent_file: Path, *, resume: bool, detached: str) -> int:
+    """The whole life of an attempt, or, with `resume`, its late grading. `alive` is the descriptor that holds its
+    lock, `detached` how this process came to be. 1 where the attempt has had a supervisor before."""
     os.set_inheritable(alive, False)
-    _become_subreaper()
     folder = home.attempt(attempt_id)
-    files.write_json(
-        folder.identity, {"pid": os.getpid(), "start_time": quiescence.start_time(os.getpid()), "boot_id": boot_id()}
-    )
+    if folder.identity.exists() and not resume:
+        return 1
+    _become_subreaper()
+    failpoints.reach(home, "supervisor-start")
     spec = protocol.from_json(LaunchSpec, files.read_json(folder.launch))
+    own: dict[str, Any] = {"pid": os.getpid(), "start_time": quiescence.start_time(os.getpid())}
+    # Before the ledger: whoever is in the ledger as begun is known in its folder, too, and none begins after it.
+    files.write_json(folder.identity, {**own, "boot_id": boot_id(), "resumed": resume, "detached": detached})
+    event: ledger.Event = "resumed" if resume else "started"
+    ledger.record(
+        home, event, attempt_id=attempt_id, episode_id=spec.episode_id, fence=spec.fence, detached=detached, **own
+    )
+    failpoints.reach(home, "supervisor-started")
+    if resume:
+        regrade.run(home, folder, spec, agent_file)
+        return 0
     # From here on the secrets are in this process's memory only.
     files.write_json(folder.launch, _without_secrets(spec))
-    Walk(home=home, folder=folder, spec=spec, machine=survey(os.environ), agent_file=agent_file).run()
+    Walk(home=home, folder=folder, spec=spec, agent_file=agent_file).run()
     return 0
 
 
 class Walk:
     """One walk through the stages."""
 
-    def __init__(
-        self, *, home: Home, folder: AttemptFolder, spec: LaunchSpec, machine: Machine, agent_file: Path
-    ) -> None:
+    def __init__(self, *, home: Home, folder: AttemptFolder, spec: LaunchSpec, agent_file: Path) -> None:
         self._spec = spec
         self._started_at = clock.utc_now()
-        self._records: list[StageRecord] = []
         self._detail = ""
         folder.out.mkdir(exist_ok=True)
         control = Control(folder.cancel, spec.limits.wall_s)
-        seam = Seam(
-            machine=machine,
-            attempt_id=spec.attempt_id,
-            agent_file=agent_file,
-            bounds=_bounds(home, spec),
-            inits=folder.inits,
-            control=control,
-            leaf=cgroup.make(spec.attempt_id),
-        )
-        self._context = Context(
-            spec=spec,
-            home=home,
-            folder=folder,
-            journal=Journal(folder.events),
-            control=control,
-            seam=seam,
-            shadow=Shadow(
-                seam=seam,
-                folder=folder.shadow,
-                mirror=home.mirror(spec.repo_url),
-                base=spec.commit,
-                scratch=folder.scratch / "git",
-                log=folder.root / "shadow.log",
-                log_bytes=spec.limits.log_bytes,
-            ),
-            found=Findings(),
-        )
+        self._context = equip(home, folder, spec, agent_file, control)
+        self._steps = Steps(self._context.journal, control)
 
     def run(self) -> None:
         context = self._context
@@ -91,20 +72,27 @@ class Walk:
         reason = self._walk()
         context.control.settle()
         packed = self._pack(reason)
+        files.spend_reserve(context.folder.reserve)
         record = ExitRecord(
             attempt_id=self._spec.attempt_id,
             fence=self._spec.fence,
             reason=reason,
             detail=self._detail,
-            stages=tuple(self._records),
+            stages=tuple(self._steps.records),
             graded=context.found.graded,
             packed=packed,
             started_at=self._started_at,
             finished_at=clock.utc_now(),
         )
-        context.journal.record("attempt-ended", reason=reason, detail=self._detail)
+        # Without these lines the end is still told, by the exit record; without that record nobody knows of it.
+        with contextlib.suppress(OSError):
+            context.journal.record("attempt-ended", reason=reason, detail=self._detail)
+        failpoints.reach(context.home, "exit-before-record")
         files.write_json(context.folder.exit, protocol.to_json(record))
-        self._tidy()
+        failpoints.reach(context.home, "exit-after-record")
+        with contextlib.suppress(OSError):
+            tell_ended(context.home, context.folder, self._spec.episode_id, record)
+        self._tidy(record)
 
     def _walk(self) -> ExitReason:
         """Why the walk ended. Nothing but a fault of the runner itself gets past here, and that is named too."""
@@ -118,10 +106,11 @@ class Walk:
             }[stop.reason]
             return stop.reason
         except (InfrastructureFault, SandboxUnavailable, OSError) as fault:
-            self._detail = str(fault)
+            self._detail = files.explain(fault, self._context.home.root)
         except Exception as error:
             self._detail = f"a fault of the runner itself: {error!r}"
-            (self._context.out / "exception.txt").write_text(traceback.format_exc())
+            with contextlib.suppress(OSError):
+                (self._context.out / "exception.txt").write_text(traceback.format_exc())
         return "infrastructure"
 
     def _stages(self) -> None:
@@ -130,18 +119,18 @@ class Walk:
         context.write("hello.json", protocol.to_json(said))
         if said.sandbox_problem:
             raise SandboxUnavailable(f"SANDBOX_UNAVAILABLE: {said.sandbox_problem}; nothing runs unconfined")
-        self._stage("baseline", lambda: baseline.run(context))
-        self._stage("checkout", lambda: checkout.run(context))
+        self._steps.take("baseline", lambda: baseline.run(context))
+        self._steps.take("checkout", lambda: checkout.run(context))
         if spec.agent is not None:
             session.prepare(context, spec.agent)
         for number, talk in enumerate(spec.sessions, 1):
             if context.found.session_ended_early:
-                self._skip("session", f"session {number}: an earlier session ended at its limit")
+                self._steps.skip("session", f"session {number}: an earlier session ended at its limit")
             else:
-                self._stage("session", lambda n=number, t=talk: session.run(context, n, t))
-        self._stage("quiesce", lambda: quiesce.run(context))
+                self._steps.take("session", lambda n=number, t=talk: session.run(context, n, t))
+        self._steps.take("quiesce", lambda: quiesce.run(context))
         self._verify()
-        self._stage("grade", lambda: grade.run(context))
+        self._steps.take("grade", lambda: grade.run(context))
 
     def _verify(self) -> None:
         """Build, lint, test and smoke. A lint failure still lets the tests run; smoke needs all three."""
@@ -149,78 +138,42 @@ class Walk:
         built = self._commands("build", spec.build)
         if not built:
             for stage in ("lint", "test", "smoke"):
-                self._skip(stage, "the build did not succeed")
+                self._steps.skip(stage, "the build did not succeed")
             return
         linted = self._commands("lint", spec.lint)
         tested = self._commands("test", spec.test)
         tests.record(context)
         if linted and tested:
-            self._stage("smoke", lambda: smoke.run(context))
+            self._steps.take("smoke", lambda: smoke.run(context))
         else:
-            self._skip("smoke", "lint or tests did not succeed")
+            self._steps.skip("smoke", "lint or tests did not succeed")
 
     def _commands(self, kind: commands.Kind, wanted: tuple[Command, ...]) -> bool:
-        end = self._stage(kind, lambda: commands.run(self._context, kind, wanted, self._context.folder.judged))
+        end = self._steps.take(kind, lambda: commands.run(self._context, kind, wanted, self._context.folder.judged))
         return end.result == "ok"
-
-    def _stage(self, name: str, act: Callable[[], StageEnd]) -> StageEnd:
-        self._context.control.check()
-        with self._timed(name) as finish:
-            end = act()
-            finish(end)
-            return end
-
-    @contextlib.contextmanager
-    def _timed(self, name: str) -> Generator[Callable[[StageEnd], None], None, None]:
-        """Journals a stage and records it, also when it is left by an exception."""
-        journal = self._context.journal
-        began = clock.monotonic_s()
-        journal.record("stage-started", stage=name)
-        ends: list[StageEnd] = []
-        try:
-            yield ends.append
-        except Interrupted as stop:
-            ends.append(StageEnd(result="timed-out" if stop.reason == "wall-limit" else "crashed", detail=stop.reason))
-            raise
-        except Exception as error:
-            ends.append(StageEnd(result="crashed", detail=str(error)))
-            raise
-        finally:
-            end = ends[-1] if ends else StageEnd(result="crashed", detail="the supervisor was told to exit")
-            seconds = round(clock.monotonic_s() - began, 3)
-            record = StageRecord(stage=name, result=end.result, seconds=seconds, detail=end.detail)
-            self._records.append(record)
-            journal.record("stage-finished", **protocol.to_json(record))
-
-    def _skip(self, stage: str, why: str) -> None:
-        record = StageRecord(stage=stage, result="skipped", seconds=0.0, detail=why)
-        self._records.append(record)
-        self._context.journal.record("stage-finished", **protocol.to_json(record))
 
     def _pack(self, reason: ExitReason) -> bool:
         """Also after a cancel or a fault. What cannot be packed is said in the exit record, not raised."""
         context = self._context
         try:
-            with self._timed("pack") as finish:
+            with self._steps.timed("pack") as finish:
                 quiesce.prove(context)
-                finish(pack.run(context, reason, tuple(self._records)))
+                finish(pack.run(context, reason, tuple(self._steps.records)))
             return True
         except Exception as error:
-            self._detail = f"{self._detail}; the folder could not be packed: {error}".lstrip("; ")
+            why = files.explain(error, context.home.root)
+            self._detail = f"{self._detail}; the folder could not be packed: {why}".lstrip("; ")
             return False
 
-    def _tidy(self) -> None:
-        """Working trees are large and of no use any more. What cannot be removed goes with the acknowledgement."""
+    def _tidy(self, record: ExitRecord) -> None:
+        """Working trees are large and of no use any more, but for the one that can be graded later. What cannot be
+        removed goes with the acknowledgement."""
+        folder = self._context.folder
+        keep = is_gradable(record, self._spec.hidden_checks, judged_kept=folder.judged.is_dir(), resumed=False)
         with contextlib.suppress(Exception):
             self._context.seam.close()
-            for path in (self._context.folder.tree, self._context.folder.judged, self._context.folder.baseline):
+            for path in (folder.tree, folder.baseline, folder.scratch, *(() if keep else (folder.judged,))):
                 files.remove_tree(path)
-            files.remove_tree(self._context.folder.scratch)
-
-
-def _bounds(home: Home, spec: LaunchSpec) -> Bounds:
-    hidden = [os.path.realpath(path) for path in (*spec.hide, str(home.root)) if os.path.isdir(path)]
-    return Bounds(hide=tuple(dict.fromkeys(hidden)), processes=spec.limits.processes, file_bytes=spec.limits.disk_bytes)
 
 
 def _public(spec: LaunchSpec) -> dict[str, Any]:

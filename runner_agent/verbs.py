@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
-from runner_agent import attempts, manifest, protocol, reports
-from runner_agent.attempts import Refused
-from runner_agent.home import Home
+from runner_agent import attempts, failpoints, ledger, manifest, observation, protocol, reports, retention
+from runner_agent.home import Home, is_name
 from runner_agent.introduction import introduce
 from runner_agent.machine import survey
-from runner_agent.protocol import SCHEMA, AttemptRequest, GradeRequest, LaunchSpec, MalformedMessage, ReportRequest
+from runner_agent.protocol import (
+    SCHEMA,
+    AttemptRequest,
+    GradeRequest,
+    LaunchSpec,
+    MalformedMessage,
+    PullRequest,
+    ReportRequest,
+)
+from runner_agent.refusal import Refused
 
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
+NOTED = ("launch", "cancel", "grade", "acknowledge")
 
 
 def answer(verb: str, home: Home, agent_file: Path, environ: dict[str, str], stdin: BinaryIO, stdout: BinaryIO) -> int:
     """Reads the request, does it, writes the answer. 0, or 1 where the answer is a refusal."""
+    request: Any = None
     try:
         request = _request(stdin)
         if verb == "pull":
@@ -29,6 +41,7 @@ def answer(verb: str, home: Home, agent_file: Path, environ: dict[str, str], std
     except MalformedMessage as error:
         data, status = _refusal("bad-request", str(error)), 1
     except Refused as refused:
+        _note_refused(home, verb, request, refused)
         data, status = _refusal(refused.kind, str(refused)), 1
     except Exception as error:  # an answer is owed whatever happens; a traceback is none
         data, status = _refusal("runner-fault", f"{verb} failed on the runner: {error!r}"), 1
@@ -51,9 +64,35 @@ def _refusal(kind: protocol.RefusalKind, message: str) -> dict[str, Any]:
     return {"schema": SCHEMA, "error": {"kind": kind, "message": message}}
 
 
+def _note_refused(home: Home, verb: str, request: Any, refused: Refused) -> None:
+    """Who was told no, and why, belongs into the history of what can change an attempt."""
+    if verb not in NOTED or not isinstance(request, dict):
+        return
+    asked = cast("dict[str, Any]", request)
+    attempt_id, episode_id, fence = asked.get("attempt_id"), asked.get("episode_id"), asked.get("fence")
+    if not (isinstance(attempt_id, str) and isinstance(episode_id, str) and isinstance(fence, int)):
+        return
+    if not (is_name(attempt_id) and is_name(episode_id)):
+        return
+    # The answer is owed also where the disk is full.
+    with contextlib.suppress(OSError):
+        ledger.record(
+            home,
+            "refused",
+            attempt_id=attempt_id,
+            episode_id=episode_id,
+            fence=fence,
+            verb=verb,
+            kind=refused.kind,
+            why=str(refused),
+        )
+
+
 def _hello(home: Home, _request: Any, agent_file: Path, environ: dict[str, str]) -> dict[str, Any]:
     home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return protocol.to_json(introduce(home, survey(environ), agent_file, attempts.listed(home)))
+    with contextlib.suppress(Refused), attempts.exclusively(home):
+        retention.tidy(home)
+    return protocol.to_json(introduce(home, survey(environ), agent_file, observation.listed(home)))
 
 
 def _launch(home: Home, request: Any, agent_file: Path, _environ: dict[str, str]) -> dict[str, Any]:
@@ -68,8 +107,8 @@ def _cancel(home: Home, request: Any, _agent_file: Path, _environ: dict[str, str
     return protocol.to_json(attempts.cancel(home, protocol.from_json(AttemptRequest, request)))
 
 
-def _grade(home: Home, request: Any, _agent_file: Path, _environ: dict[str, str]) -> dict[str, Any]:
-    return protocol.to_json(attempts.grade(home, protocol.from_json(GradeRequest, request)))
+def _grade(home: Home, request: Any, agent_file: Path, _environ: dict[str, str]) -> dict[str, Any]:
+    return protocol.to_json(attempts.grade(home, protocol.from_json(GradeRequest, request), agent_file))
 
 
 def _acknowledge(home: Home, request: Any, _agent_file: Path, _environ: dict[str, str]) -> dict[str, Any]:
@@ -79,10 +118,33 @@ def _acknowledge(home: Home, request: Any, _agent_file: Path, _environ: dict[str
 
 def _pull(home: Home, request: Any, stdout: BinaryIO) -> None:
     out = attempts.packed(home, protocol.from_json(AttemptRequest, request))
+    held = protocol.from_json(PullRequest, request).held
     if not (out / manifest.SUMS).exists():
         # A supervisor that died left no checksums; what it left is still evidence.
         manifest.write_sums(out)
-    manifest.stream(out, stdout)
+    with io.BufferedWriter(_Midway(home, stdout)) as outward:
+        manifest.stream(out, outward, held)
+
+
+class _Midway(io.RawIOBase):
+    """Comes by its failpoint once the first bytes are out."""
+
+    def __init__(self, home: Home, stdout: BinaryIO) -> None:
+        super().__init__()
+        self._home = home
+        self._stdout = stdout
+        self._begun = False
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        written = self._stdout.write(data)
+        if not self._begun:
+            self._begun = True
+            self._stdout.flush()
+            failpoints.reach(self._home, "pull-midway")
+        return written
 
 
 _VERBS: dict[str, Callable[[Home, Any, Path, dict[str, str]], dict[str, Any]]] = {

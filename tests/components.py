@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-REMEDY = "run `make system-parts`"
+REMEDY = "run `make system-parts test-parts`"
+
+POSTGRESQL = Path("/usr/lib/postgresql")
 
 
 def need(*names: str) -> None:
     """Ends the test, or at module level the module, unless every component is there.
 
-    Names: "vulkan" (loader and a driver that shows a device), "bwrap" (present and able to make a namespace), "root"
-    (allowed to make network namespaces and mounts), "cgroup2" (a writable one that can freeze), or any program found on
-    PATH ("cargo", "git", "glslangValidator", …).
+    Names: those of `PROBES`, and any program found on PATH ("cargo", "git", "glslangValidator", …).
     """
     missing = {name: problem for name in names if (problem := _problem(name))}
     if not missing:
@@ -72,6 +72,41 @@ def _vulkan() -> str:
     return "" if count.value else "no driver shows a device"
 
 
+def _mount_namespace() -> str:
+    """A namespace whose mounts are no one else's; only root may make one without a user namespace around it."""
+    if problem := _program("unshare"):
+        return problem
+    argv = ["unshare", "--mount", "true"]
+    tried = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    return "" if tried.returncode == 0 else f"cannot be made by this account: {tried.stderr.strip()}"
+
+
+def _libfaketime() -> str:
+    return "" if libfaketime() else "there is no libfaketime.so.1 below /usr/lib"
+
+
+def libfaketime() -> Path | None:
+    """What LD_PRELOAD has to name: Debian keeps it in the architecture's own folder."""
+    return next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+
+
+def _postgresql() -> str:
+    try:
+        postgresql_programs()
+    except FileNotFoundError as error:
+        return str(error)
+    return ""
+
+
+def postgresql_programs() -> Path:
+    """The newest of those installed: Debian keeps them off PATH. Raises FileNotFoundError."""
+    found = sorted(POSTGRESQL.glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
+    on_path = shutil.which("postgres")
+    if not found and on_path is None:
+        raise FileNotFoundError(f"there is no {POSTGRESQL}/*/bin/postgres, and none on PATH")
+    return found[-1].parent if found else Path(str(on_path)).parent
+
+
 def _root() -> str:
     """Root in a container may lack the capability, so it is tried."""
     if os.geteuid() != 0:
@@ -99,4 +134,12 @@ def _cgroup2() -> str:
     )
 
 
-PROBES: dict[str, Callable[[], str]] = {"bwrap": _bwrap, "cgroup2": _cgroup2, "root": _root, "vulkan": _vulkan}
+PROBES: dict[str, Callable[[], str]] = {
+    "bwrap": _bwrap,
+    "cgroup2": _cgroup2,
+    "libfaketime": _libfaketime,
+    "mount namespace": _mount_namespace,
+    "postgresql": _postgresql,
+    "root": _root,
+    "vulkan": _vulkan,
+}

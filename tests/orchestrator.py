@@ -1,4 +1,5 @@
-"""A real `matins up` on a free loopback port with a home of its own, and the command line beside it."""
+"""A real orchestrator on a free loopback port with a home of its own, in one process or in several, and the command
+line beside it."""
 
 from __future__ import annotations
 
@@ -9,9 +10,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -21,47 +22,125 @@ POLL_S = 0.1
 Json = dict[str, Any]
 
 
+class Part:
+    """One process of an orchestrator, logging to `log`: `matins NAME`, unless `command` says otherwise."""
+
+    def __init__(self, name: str, environment: dict[str, str], log: Path, command: Sequence[str] = ()) -> None:
+        self.name = name
+        self.command = command or (sys.executable, "-m", "orchestrator.cli", name)
+        self.log = log
+        self._environment = environment
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def start(self, **settings: str) -> None:
+        """`settings` are of this run alone."""
+        more = {f"MATINS_{name.upper()}": value for name, value in settings.items()}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command,
+                env={**self._environment, **more},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def runs(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def kill(self) -> None:
+        """kill -9: nothing in it gets a chance to tidy up."""
+        self.signal(signal.SIGKILL)
+        assert self.process is not None
+        self.process.wait(timeout=30)
+
+    def freeze(self) -> None:
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.signal(signal.SIGCONT)
+
+    def is_frozen(self) -> bool:
+        return Path(f"/proc/{self.pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[0] == "T"
+
+    def signal(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def stop(self) -> None:
+        if self.process is not None and self.runs():
+            self.process.send_signal(signal.SIGCONT)
+            self.process.terminate()
+            try:
+                self.process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                raise
+
+    def says(self, words: str) -> bool:
+        return self.log.exists() and words in self.log.read_text("utf-8", "replace")
+
+    def tail(self) -> str:
+        return self.log.read_text("utf-8", "replace")[-4000:] if self.log.exists() else ""
+
+
 class Orchestrator:
     """`start`, `kill` and `stop` act on the server; `matins` runs the command line against it."""
 
     def __init__(self, home: Path, **settings: str) -> None:
         self.home = home
         self.url = f"http://127.0.0.1:{free_port()}"
-        self.log = home.parent / f"{home.name}-up.log"
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("MATINS_")},
             "MATINS_HOME": str(home),
             "MATINS_URL": self.url,
             **{f"MATINS_{name.upper()}": value for name, value in settings.items()},
         }
-        self._server: subprocess.Popen[bytes] | None = None
+        self.parts = self._make_parts()
 
-    def start(self) -> Orchestrator:
-        with self.log.open("ab") as log:
-            self._server = subprocess.Popen(
-                [sys.executable, "-m", "orchestrator.cli", "up"],
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        wait_for(self._answers, START_LIMIT_S, self.tail)
+    def _make_parts(self) -> list[Part]:
+        return [self._part("up")]
+
+    def _part(self, name: str, label: str = "", command: Sequence[str] = ()) -> Part:
+        return Part(name, self._environment, self.home.parent / f"{self.home.name}-{label or name}.log", command)
+
+    @property
+    def _server(self) -> subprocess.Popen[bytes] | None:
+        """The process of the part that answers."""
+        return self.parts[0].process
+
+    @_server.setter
+    def _server(self, process: subprocess.Popen[bytes]) -> None:
+        self.parts[0].process = process
+
+    @property
+    def log(self) -> Path:
+        """That of the part which answers."""
+        return self.parts[0].log
+
+    def start(self, **settings: str) -> Self:
+        """All parts; `settings` are of this run alone."""
+        for part in self.parts:
+            part.start(**settings)
+        wait_for(self.ready, START_LIMIT_S, self.tail)
         return self
 
     def kill(self) -> None:
         """kill -9: nothing in the server gets a chance to tidy up."""
-        assert self._server is not None
-        self._server.send_signal(signal.SIGKILL)
-        self._server.wait(timeout=30)
+        for part in self.parts:
+            if part.runs():
+                part.kill()
 
     def stop(self) -> None:
-        if self._server is not None and self._server.poll() is None:
-            self._server.terminate()
-            try:
-                self._server.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                self._server.kill()
-                raise
+        for part in self.parts:
+            part.stop()
+
+    def ready(self) -> bool:
+        return self._answers()
 
     def matins(self, *arguments: str, limit_s: float = 120.0) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -108,14 +187,36 @@ class Orchestrator:
         return {one: self.episode(one) for one in episode_ids}
 
     def _answers(self) -> bool:
-        assert self._server is not None and self._server.poll() is None, f"the server ended\n{self.tail()}"
+        assert self.parts[0].runs(), f"the server ended\n{self.tail()}"
         try:
             return httpx.get(f"{self.url}/api/v1/health", timeout=5).status_code == 200
         except httpx.TransportError:
             return False
 
     def tail(self) -> str:
-        return self.log.read_text("utf-8", "replace")[-4000:] if self.log.exists() else ""
+        return "\n".join(f"{part.log.name}:\n{part.tail()}" for part in self.parts)
+
+
+class ScaledOrchestrator(Orchestrator):
+    """The same as processes of their own: one API, two workers, two beats, at a database and a broker that are given.
+
+    `api`, `workers` and `beats` are parts that can be killed, frozen and started singly; all get `settings`."""
+
+    def __init__(self, home: Path, *, database_url: str, broker_url: str, **settings: str) -> None:
+        super().__init__(home, database_url=database_url, broker_url=broker_url, **settings)
+
+    worker_command: Sequence[str] = ()
+
+    def _make_parts(self) -> list[Part]:
+        self.api = self._part("api")
+        self.workers = [self._part("worker", f"worker-{number}", self.worker_command) for number in (1, 2)]
+        self.beats = [self._part("beat", f"beat-{number}") for number in (1, 2)]
+        return [self.api, *self.workers, *self.beats]
+
+    def ready(self) -> bool:
+        for part in self.parts:
+            assert part.runs(), f"{part.log.name}: it ended\n{part.tail()}"
+        return self._answers() and all(part.says(f"{part.name}-started") for part in self.parts)
 
 
 def wait_for(holds: Callable[[], bool], limit_s: float, explain: Callable[[], str]) -> None:

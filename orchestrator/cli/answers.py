@@ -151,10 +151,23 @@ class Files:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunnerEvent:
+    at: str
+    event: str
+    actor: str | None = None
+    data: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Runner:
     name: str
     kind: str
     state: str
+    host: str | None = None
+    port: int | None = None
+    user: str | None = None
+    home: str | None = None
+    host_key: str | None = None
     power: str | None = None
     operation: str | None = None
     service: str | None = None
@@ -169,6 +182,7 @@ class Runner:
     last_seen: str | None = None
     detail: str | None = None
     hello: dict[str, Any] | None = None
+    events: tuple[RunnerEvent, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

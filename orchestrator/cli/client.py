@@ -115,6 +115,8 @@ class Client:
                 f"{self.connection.url} does not accept the token ({self.connection.token_source}).",
                 "Use the MATINS_HOME of the orchestrator that runs there, or set MATINS_TOKEN to its token.",
             )
+        if answer.status_code in _NOT_READY and error is not None:
+            return Unreachable(f"{self.connection.url} cannot answer now: {_message(error)}", _text(error, "remedy"))
         if answer.status_code in _NOT_READY:
             return self._unreachable(f"it answers {answer.status_code} {_message(error)}".rstrip())
         if error is None:

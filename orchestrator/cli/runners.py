@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import shlex
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from orchestrator.cli import terminal
 from orchestrator.cli.answers import Runner, listed, read
 from orchestrator.cli.client import Client, segment
 from orchestrator.cli.connection import connection
-from orchestrator.cli.errors import WrongInput
+from orchestrator.cli.errors import Failed, WrongInput
 from orchestrator.cli.render import values
 from orchestrator.cli.render.runner import COLUMNS, details, row
 from orchestrator.cli.render.tables import show_table
@@ -23,7 +26,12 @@ class NewRunner:
 
     name: str
     local: bool = False
-    over_ssh: bool = False
+    host: str | None = None
+    port: int | None = None
+    user: str | None = None
+    key: Path | None = None
+    host_key: str | None = None
+    home: str | None = None
     slots: str | None = None
     tags: tuple[str, ...] = ()
     price_per_hour: float | None = None
@@ -32,14 +40,7 @@ class NewRunner:
 
     def as_json(self) -> dict[str, Any]:
         """The API's form of it, without what was not given. Raises WrongInput."""
-        if self.over_ssh:
-            raise WrongInput(
-                "This version runs episodes on the machine of the orchestrator only; runners over SSH come later.",
-                "Leave --host and what belongs to it away, and give --local.",
-            )
-        if not self.local:
-            raise WrongInput("Where the runner is was not said.", "Give --local for this machine.")
-        body = {"name": self.name, "kind": "local", "tags": list(self.tags)}
+        body = {"name": self.name, "tags": list(self.tags), **self._place()}
         slots = pairs(self.slots, "--slots", ("agent", "build"))
         given = {
             "slots": {name: _whole(name, amount) for name, amount in slots.items()} or None,
@@ -49,16 +50,77 @@ class NewRunner:
         }
         return body | {name: value for name, value in given.items() if value is not None}
 
+    def _place(self) -> dict[str, Any]:
+        ssh = {
+            "host": self.host,
+            "port": self.port,
+            "user": self.user,
+            "key_path": str(self.key.expanduser().absolute()) if self.key else None,
+            "host_key": self.host_key,
+            "home": self.home,
+        }
+        given = {name: value for name, value in ssh.items() if value is not None}
+        if self.local and given:
+            raise WrongInput(
+                "A runner is this machine or reached over SSH.", "Give either --local or --host and so on."
+            )
+        if self.local:
+            return {"kind": "local"}
+        if self.host is None:
+            raise WrongInput("Where the runner is was not said.", "Give --local for this machine, or --host H for SSH.")
+        if self.user is None or self.key is None:
+            raise WrongInput("Nobody can log in over SSH like this.", "Give --user U and --key FILE too.")
+        return {"kind": "ssh", **given}
+
 
 def add_runner(runner: NewRunner, *, as_json: bool) -> None:
     body = runner.as_json()
     with Client(connection()) as client:
+        if body["kind"] == "ssh" and runner.host_key is None:
+            body["host_key"] = _confirmed_key(client, runner)
         answer = client.post(RUNNERS, body)
     added = read(Runner, answer)
     if as_json:
         terminal.data_json(answer)
     else:
         terminal.data(f"{added.name}  {added.state}")
+
+
+def _confirmed_key(client: Client, runner: NewRunner) -> str:
+    """The key that the host offers now, if somebody at a terminal says that it is the right one."""
+    port = runner.port or 22
+    offered = client.post(f"{RUNNERS}/host-key", {"host": runner.host, "port": port})
+    key, fingerprint = str(offered.get("host_key")), str(offered.get("fingerprint"))
+    kind = key.partition(" ")[0]
+    terminal.note(f"{runner.host}:{port} offers the host key {fingerprint} ({kind}).")
+    terminal.note("Compare it with what the machine itself says: ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub")
+    if not sys.stdin.isatty():
+        pinned = shlex.join(_command(replace(runner, host_key=key)))
+        raise WrongInput(
+            "The host's key was not given, and nobody is there to confirm it.", f"If it is right: {pinned}"
+        )
+    if not terminal.confirm("Is this the machine's key, to be pinned?"):
+        raise Failed("The runner was not added.")
+    return key
+
+
+def _command(runner: NewRunner) -> list[str]:
+    """The command line that adds it, as far as it names a place."""
+    options = (
+        ("--host", runner.host),
+        ("--port", runner.port),
+        ("--user", runner.user),
+        ("--key", runner.key),
+        ("--host-key", runner.host_key),
+        ("--home", runner.home),
+        ("--slots", runner.slots),
+        *(("--tag", tag) for tag in runner.tags),
+        ("--price-per-hour", runner.price_per_hour),
+        ("--watts", runner.watts),
+        ("--price-per-kwh", runner.price_per_kwh),
+    )
+    given = [part for name, value in options if value is not None for part in (name, str(value))]
+    return ["matins", "runner", "add", runner.name, *given]
 
 
 def list_runners(*, as_json: bool) -> None:

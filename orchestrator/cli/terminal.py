@@ -70,6 +70,13 @@ def note(text: str) -> None:
     sys.stderr.flush()
 
 
+def confirm(question: str) -> bool:
+    """Whether whoever is at the terminal says yes; anything else is no. Only for where there is a terminal."""
+    sys.stderr.write(f"{printable(question)} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def report(error: MatinsError) -> None:
     """An error: its problems if it has any, else what happened and what to do, one line each."""
     for problem in error.problems:

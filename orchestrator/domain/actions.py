@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from orchestrator.domain.reasons import EndReason
+
+Clearing = Literal["cancel", "salvage", "acknowledge"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,4 +87,31 @@ class EndCancelled:
     attempt_id: str | None
 
 
-Action = Assign | Release | BeginLaunch | SendChecks | SendCancel | BeginCollect | Retry | GiveUp | EndCancelled
+@dataclass(frozen=True, kw_only=True)
+class Clear:
+    """What an attempt that is over in the database left on its runner is to go: one step of that."""
+
+    attempt_id: str
+    act: Clearing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forget:
+    """Nothing of an attempt that is over is left on its runner."""
+
+    attempt_id: str
+
+
+Action = (
+    Assign
+    | Release
+    | BeginLaunch
+    | SendChecks
+    | SendCancel
+    | BeginCollect
+    | Retry
+    | GiveUp
+    | EndCancelled
+    | Clear
+    | Forget
+)

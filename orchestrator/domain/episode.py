@@ -41,7 +41,8 @@ class CampaignFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Episode:
-    """One episode. `fence` is that of its newest attempt (0 before the first); `attempt_id` names the one in force."""
+    """One episode. `fence` is that of its newest attempt (0 before the first); `attempt_id` names the one in force.
+    `avoids`: runners on which an attempt of it ended for a reason that is to be retried elsewhere."""
 
     id: str
     campaign_id: str
@@ -55,6 +56,7 @@ class Episode:
     fence: int = 0
     runner: str | None = None
     attempt_id: str | None = None
+    avoids: frozenset[str] = frozenset()
     cancel_requested: bool = False
     not_before: datetime | None = None
     end_reason: EndReason | None = None
@@ -69,8 +71,10 @@ class Episode:
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
     """One try at an episode on one runner. `status` is what the runner last said of it; None before it said anything.
-    `requested` holds the kinds of act that were committed for it. `failure` is what an act found that ends the attempt
-    without a verdict; the planner decides what follows. `ended` is set once, when that is settled."""
+    `reported_boot_id` is the boot of the newest report that was asked for once that was known, `gone` whether it said
+    that nothing of the attempt is left. `requested` holds the kinds of act that were committed for it, `finished` those
+    of them that are over. `failure` is what an act or an operator found that ends the attempt without a verdict; the
+    planner decides what follows. `ended` is set once, when that is settled."""
 
     id: str
     episode_id: str
@@ -78,7 +82,10 @@ class Attempt:
     fence: int
     created_at: datetime
     status: AttemptStatus | None = None
+    reported_boot_id: str = ""
+    gone: bool = False
     requested: frozenset[str] = frozenset()
+    finished: frozenset[str] = frozenset()
     failure: EndReason | None = None
     failure_detail: str = ""
     ended: EndReason | None = None

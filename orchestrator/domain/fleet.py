@@ -42,6 +42,11 @@ class FleetState:
         return {name: tuple(sorted(episodes, key=lambda e: e.id)) for name, episodes in held.items()}
 
     @cached_property
+    def leavings(self) -> tuple[Attempt, ...]:
+        """Attempts that are over here, and of which their runner may still hold something."""
+        return tuple(sorted((a for a in self.attempts if a.ended is not None), key=lambda a: (a.created_at, a.id)))
+
+    @cached_property
     def queue(self) -> tuple[Episode, ...]:
         """Queued episodes in the order in which they are to be placed."""
         queued = [episode for episode in self.episodes if episode.phase == "QUEUED"]

@@ -41,6 +41,7 @@ class Event(StrEnum):
     RETRY = "retry"
     GIVE_UP = "give-up"
     CANCEL = "cancel"
+    RESCORE = "rescore"
 
 
 _P, _E = Phase, Event
@@ -69,6 +70,9 @@ TRANSITIONS: dict[tuple[Phase, Event], Phase] = {
     (_P.SCORING, _E.RETRY): _P.QUEUED,
     (_P.SCORING, _E.GIVE_UP): _P.FAILED,
     (_P.SCORING, _E.CANCEL): _P.CANCELLED,
+    # Its artifacts were kept, and scoring is a pure function of them: it can be done again at any time.
+    (_P.DONE, _E.RESCORE): _P.DONE,
+    (_P.FAILED, _E.RESCORE): _P.DONE,
 }
 
 ENDED = frozenset({Phase.DONE, Phase.FAILED, Phase.CANCELLED})

@@ -1,7 +1,7 @@
 """Why an attempt ended, and what follows from that: one table.
 
 A reason is a fact of its own, beside the phase and the time. For each the table says whose doing it was, whether the
-episode is a signal, whether another attempt is made without asking, and on whose account its cost is booked.
+episode is a signal, whether, where and when another attempt is made without asking, and who is charged for it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Literal
 
 Kind = Literal["agent", "measurement", "infrastructure", "operator"]
 Payer = Literal["agent", "campaign", "fleet", "operator"]
+Where = Literal["anywhere", "elsewhere"]
+"""Of a retry. "elsewhere": not on the runner of the failed attempt, as long as another could take the episode."""
 
 
 class EndReason(StrEnum):
@@ -41,6 +43,7 @@ class EndReason(StrEnum):
     # Machines, links, and what Matins itself does.
     RUNNER_LOST = "runner-lost"
     SUPERVISOR_DIED = "supervisor-died"
+    ATTEMPT_LOST = "attempt-lost"
     CHECKOUT_FAILED = "checkout-failed"
     SANDBOX_UNAVAILABLE = "sandbox-unavailable"
     LAUNCH_REFUSED = "launch-refused"
@@ -55,36 +58,56 @@ class EndReason(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Retrying:
+    """How another attempt is made: `where`, and after which pause. The n-th retry of an episode waits
+    `first_s` × `factor`ⁿ⁻¹ seconds, at most `most_s`."""
+
+    where: Where
+    first_s: float = 10.0
+    factor: float = 2.0
+    most_s: float = 600.0
+
+    def pause_s(self, failed: int) -> float:
+        """The pause after the `failed`-th attempt, from 1."""
+        return min(self.most_s, self.first_s * self.factor ** (min(failed, 64) - 1))
+
+
+HERE_TOO = Retrying(where="anywhere")
+ELSEWHERE = Retrying(where="elsewhere")
+LATER_ELSEWHERE = Retrying(where="elsewhere", first_s=30.0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Meaning:
     """What an end reason implies.
 
-    `signal`: the verdict is valid, so the episode counts. `retry`: a fresh attempt is made without asking, within the
-    campaign's number of attempts. `payer`: who is charged: "agent" (stays in the numerator of its price per signal),
-    "campaign" (its specification or instrument was wrong), "fleet" (machines and Matins), "operator".
-    `says`: one sentence for a person.
+    `signal`: the verdict is valid, so the episode counts. `retry`: how a fresh attempt is made without asking, within
+    the policy's number of attempts; None: not at all. `payer`: who is charged: "agent" (stays in the numerator of its
+    price per signal), "campaign" (its specification or instrument was wrong), "fleet" (machines and Matins),
+    "operator". `says`: one sentence for a person.
     """
 
     kind: Kind
     signal: bool
-    retry: bool
+    retry: Retrying | None
     payer: Payer
     says: str
 
 
 def _agent(says: str, *, signal: bool = True) -> Meaning:
-    return Meaning(kind="agent", signal=signal, retry=False, payer="agent", says=says)
+    return Meaning(kind="agent", signal=signal, retry=None, payer="agent", says=says)
 
 
-def _measurement(says: str, *, payer: Payer = "campaign", retry: bool = False) -> Meaning:
+def _measurement(says: str, *, payer: Payer = "campaign", retry: Retrying | None = None) -> Meaning:
     return Meaning(kind="measurement", signal=False, retry=retry, payer=payer, says=says)
 
 
-def _infrastructure(says: str, *, retry: bool = True, payer: Payer = "fleet") -> Meaning:
+def _infrastructure(says: str, retry: Retrying | None, *, payer: Payer = "fleet") -> Meaning:
     return Meaning(kind="infrastructure", signal=False, retry=retry, payer=payer, says=says)
 
 
 def _operator(says: str) -> Meaning:
-    return Meaning(kind="operator", signal=False, retry=False, payer="operator", says=says)
+    return Meaning(kind="operator", signal=False, retry=None, payer="operator", says=says)
 
 
 MEANINGS: dict[EndReason, Meaning] = {
@@ -106,19 +129,22 @@ MEANINGS: dict[EndReason, Meaning] = {
     EndReason.BASE_FAILED: _measurement("The untouched base does not build on this runner."),
     EndReason.UNGRADED: _measurement("The checks never ran on the tree that the agent left.", payer="fleet"),
     # What still runs may write into the tree and share the GPU: neither grade nor measurement can be believed.
-    EndReason.NOT_QUIESCENT: _measurement("Processes of the agent were still alive.", payer="fleet", retry=True),
+    EndReason.NOT_QUIESCENT: _measurement("Processes of the agent were still alive.", payer="fleet", retry=ELSEWHERE),
     EndReason.MALFORMED_RESULT: _measurement("What came back lacks a file or cannot be read.", payer="fleet"),
-    EndReason.RUNNER_LOST: _infrastructure("The runner restarted or was declared dead during the attempt."),
-    EndReason.SUPERVISOR_DIED: _infrastructure("The attempt's supervisor died and left no exit record."),
-    EndReason.CHECKOUT_FAILED: _infrastructure("The repository could not be checked out on the runner."),
-    EndReason.SANDBOX_UNAVAILABLE: _infrastructure("The runner could not confine the agent."),
-    EndReason.LAUNCH_REFUSED: _infrastructure("The runner refused to launch the attempt."),
-    EndReason.RUNNER_FAULT: _infrastructure("The runner failed in a way that it could not name."),
-    EndReason.PACK_FAILED: _infrastructure("The runner could not pack the artifacts."),
-    EndReason.ARTIFACTS_LOST: _infrastructure("The artifacts could not be pulled or do not match their manifest."),
+    EndReason.RUNNER_LOST: _infrastructure("The runner restarted or was declared dead during the attempt.", ELSEWHERE),
+    EndReason.SUPERVISOR_DIED: _infrastructure("The attempt's supervisor died and left no exit record.", HERE_TOO),
+    EndReason.ATTEMPT_LOST: _infrastructure("The runner, not restarted, has no trace of the attempt left.", ELSEWHERE),
+    EndReason.CHECKOUT_FAILED: _infrastructure("The repository could not be checked out on the runner.", HERE_TOO),
+    EndReason.SANDBOX_UNAVAILABLE: _infrastructure("The runner could not confine the agent.", LATER_ELSEWHERE),
+    EndReason.LAUNCH_REFUSED: _infrastructure("The runner refused to launch the attempt.", ELSEWHERE),
+    EndReason.RUNNER_FAULT: _infrastructure("The runner failed in a way that it could not name.", LATER_ELSEWHERE),
+    EndReason.PACK_FAILED: _infrastructure("The runner could not pack the artifacts.", LATER_ELSEWHERE),
+    EndReason.ARTIFACTS_LOST: _infrastructure(
+        "The artifacts could not be pulled or do not match their manifest.", HERE_TOO
+    ),
     # The artifacts are kept, so `episode rescore` is the remedy, not another run.
-    EndReason.SCORING_FAILED: _infrastructure("Scoring failed; the artifacts are kept.", retry=False),
-    EndReason.CAMPAIGN_REFUSED: _infrastructure("The preflight refused the campaign.", retry=False, payer="campaign"),
+    EndReason.SCORING_FAILED: _infrastructure("Scoring failed; the artifacts are kept.", None),
+    EndReason.CAMPAIGN_REFUSED: _infrastructure("The preflight refused the campaign.", None, payer="campaign"),
     EndReason.CANCELLED: _operator("Someone cancelled the episode."),
 }
 

@@ -46,7 +46,10 @@ def place(agent: AgentFile, folder: Path) -> Path:
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         waiting = folder / f".{agent.name}.{os.getpid()}"
-        waiting.write_bytes(agent.content)
+        with waiting.open("wb") as file:
+            file.write(agent.content)
+            file.flush()
+            os.fsync(file.fileno())
         waiting.rename(path)
     return path
 

@@ -19,14 +19,18 @@ def data(verb: str, exit_code: int, stdout: bytes, stderr: bytes) -> dict[str, A
     try:
         answer: object = json.loads(stdout)
     except (ValueError, RecursionError):
-        raise LinkError(f"`{verb}` ended with status {exit_code} and no answer: {_shown(stderr or stdout)}") from None
+        # What came before the answer, such as a greeting of the account's shell, is what spoils it.
+        said = f"{shown(stdout)} instead of an answer" if stdout else f"no answer: {shown(stderr)}"
+        raise LinkError(f"`{verb}` ended with status {exit_code} and {said}", kind="protocol") from None
     if not isinstance(answer, dict) or answer.get("schema") != protocol.SCHEMA:
-        raise LinkError(f"`{verb}` answered in another language than {protocol.SCHEMA}: {_shown(stdout)}")
+        raise LinkError(
+            f"`{verb}` answered in another language than {protocol.SCHEMA}: {shown(stdout)}", kind="protocol"
+        )
     if "error" in answer:
         error = answer["error"] if isinstance(answer["error"], dict) else {}
         raise LinkRefused(str(error.get("kind", "runner-fault")), str(error.get("message", "no reason given")))
     if exit_code != 0:
-        raise LinkError(f"`{verb}` ended with status {exit_code}: {_shown(stderr)}")
+        raise LinkError(f"`{verb}` ended with status {exit_code}: {shown(stderr)}", kind="protocol")
     return answer
 
 
@@ -35,8 +39,11 @@ def message(kind: type[T], answer: dict[str, Any]) -> T:
     try:
         return protocol.from_json(kind, answer)
     except protocol.MalformedMessage as error:
-        raise LinkError(f"the runner's answer is malformed: {error}") from error
+        raise LinkError(f"the runner's answer is malformed: {error}", kind="protocol") from error
 
 
-def _shown(text: bytes) -> str:
-    return text[-SHOWN_CHARS:].decode(errors="replace").strip() or "(nothing)"
+def shown(text: bytes) -> str:
+    """Its beginning and its end, fit for a message."""
+    if len(text) > SHOWN_CHARS:
+        text = text[: SHOWN_CHARS // 2] + " … ".encode() + text[-SHOWN_CHARS // 2 :]
+    return text.decode(errors="replace").strip() or "(nothing)"

@@ -1,6 +1,8 @@
 """A runner in memory, for tests of what talks to one. It keeps the rules of `Link`; nothing runs in it.
 
 A test moves its attempts by hand: `await_checks`, `finish`, `die`, `log`. `unreachable` makes every call fail.
+`give_up` ends an attempt whose hidden checks never came; `grade` then resumes it, until `finish` or `die`. `lose` takes
+an attempt's folder away: it is reported as gone to whoever asks. `reboot` leaves each attempt the boot it began under.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import BinaryIO
 
 from orchestrator.errors import LinkError, LinkRefused
 from runner_agent.protocol import (
+    PULL_OFFSET,
     AttemptRequest,
     AttemptStatus,
     Check,
@@ -30,6 +33,7 @@ from runner_agent.protocol import (
     Report,
     ReportRequest,
     StageRecord,
+    rest_from,
 )
 
 EPOCH = "2026-01-01T00:00:00.000Z"
@@ -63,6 +67,7 @@ class FakeAttempt:
     checks: tuple[Check, ...] | None = None
     cancel_asked: bool = False
     acknowledged: bool = False
+    ungraded: ExitRecord | None = None
 
 
 class FakeLink:
@@ -89,7 +94,11 @@ class FakeLink:
             self._fences[spec.episode_id] = spec.fence
             self.starts.append(spec.attempt_id)
             status = AttemptStatus(
-                attempt_id=spec.attempt_id, episode_id=spec.episode_id, fence=spec.fence, phase="running"
+                attempt_id=spec.attempt_id,
+                episode_id=spec.episode_id,
+                fence=spec.fence,
+                phase="running",
+                boot_id=self.boot_id,
             )
             self.attempts[spec.attempt_id] = FakeAttempt(status=status, spec=spec)
         return self.attempts[spec.attempt_id].status
@@ -110,7 +119,8 @@ class FakeLink:
                     text = base64.b64encode(data).decode()
                     chunks.append(Chunk(attempt_id=attempt_id, stream=stream, offset=offset, data=text))
         statuses = tuple(self.attempts[name].status for name in sorted(self._listed()))
-        return Report(boot_id=self.boot_id, at=self.at, attempts=statuses, chunks=tuple(chunks))
+        gone = tuple(sorted(name for name in request.cursors if name not in self.attempts))
+        return Report(boot_id=self.boot_id, at=self.at, attempts=statuses, chunks=tuple(chunks), gone=gone)
 
     def cancel(self, request: AttemptRequest) -> AttemptStatus:
         self._reach()
@@ -123,6 +133,7 @@ class FakeLink:
                 episode_id=request.episode_id,
                 fence=request.fence,
                 phase="cancelled",
+                boot_id=self.boot_id,
                 detail="cancelled before it was started",
             )
             self.attempts[request.attempt_id] = FakeAttempt(status=status, spec=None)
@@ -133,9 +144,17 @@ class FakeLink:
     def grade(self, request: GradeRequest) -> AttemptStatus:
         self._reach()
         known = self._own(request.attempt_id, request.fence)
-        if known.checks is None and known.status.phase == "awaiting-checks":
+        if known.status.gradable:
+            known.checks, known.ungraded = request.checks, known.status.exit
+            known.status = replace(
+                known.status, phase="running", gradable=False, exit=None, detail="", boot_id=self.boot_id
+            )
+        elif known.checks is None and known.status.phase == "awaiting-checks":
             known.checks = request.checks
             known.status = replace(known.status, phase="running")
+        elif known.checks is None and known.status.gradable:
+            known.checks = request.checks
+            known.status = replace(known.status, phase="running", boot_id=self.boot_id, gradable=False, exit=None)
         elif known.checks is None and known.status.phase == "running":
             raise LinkRefused("not-ended", "the agent's processes are not yet gone")
         return known.status
@@ -148,7 +167,7 @@ class FakeLink:
             raise LinkRefused("not-ended", f"attempt {request.attempt_id} is {known.status.phase}")
         if known.spec is None or known.acknowledged:
             raise LinkRefused("unknown-attempt", f"attempt {request.attempt_id} left no folder here")
-        yield io.BytesIO(_tar(known.files))
+        yield io.BytesIO(_tar(known.files if SUMS in known.files else _summed(known.files), request.held))
 
     def acknowledge(self, request: AttemptRequest) -> None:
         self._reach()
@@ -193,27 +212,29 @@ class FakeLink:
         reason: ExitReason = "completed",
         detail: str = "",
         stages: tuple[StageRecord, ...] = (),
+        gradable: bool = False,
     ) -> None:
-        """The attempt ends, and leaves `files` in its folder; the checksums are added."""
+        """The attempt ends, and leaves `files` in its folder; the checksums are added. `gradable`: its hidden checks
+        never came, and it kept its tree."""
         known = self.attempts[attempt_id]
-        sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(files.items()))
-        known.files = {**files, SUMS: sums.encode()}
+        known.files = _summed(files)
         record = ExitRecord(
             attempt_id=attempt_id,
             fence=known.status.fence,
             reason=reason,
             detail=detail,
             stages=stages,
-            graded=reason == "completed",
+            graded=reason == "completed" and not gradable,
             packed=True,
             started_at=self.at,
             finished_at=self.at,
         )
-        known.status = replace(known.status, phase="exited", detail=detail, exit=record)
+        known.status = replace(known.status, phase="exited", detail=detail, exit=record, gradable=gradable)
 
     def die(self, attempt_id: str) -> None:
-        """The attempt's supervisor is killed, and all its processes with it."""
+        """The attempt's supervisor is killed, and all its processes with it; what it wrote so far is there."""
         known = self.attempts[attempt_id]
+        known.files = known.files or {name: data for name, data in known.streams.items() if name == "events.jsonl"}
         known.status = replace(known.status, phase="dead", detail="its supervisor is gone")
 
     def reboot(self, boot_id: str) -> None:
@@ -222,6 +243,10 @@ class FakeLink:
         for attempt_id, known in self.attempts.items():
             if known.status.phase in ("running", "awaiting-checks"):
                 self.die(attempt_id)
+
+    def lose(self, attempt_id: str) -> None:
+        """Processes and folder of the attempt are gone, as if someone had deleted them."""
+        del self.attempts[attempt_id]
 
     def _reach(self) -> None:
         if self.unreachable:
@@ -255,11 +280,19 @@ class FakeLink:
                 raise LinkRefused("not-ended", f"attempt {attempt_id} of the same episode still runs here")
 
 
-def _tar(files: Mapping[str, bytes]) -> bytes:
+def _summed(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(files.items()))
+    return {**files, SUMS: sums.encode()}
+
+
+def _tar(files: Mapping[str, bytes], held: Mapping[str, int]) -> bytes:
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name, data in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, data in sorted(files.items(), key=lambda each: each[0] != SUMS):
+            offset = rest_from(0 if name == SUMS else held.get(name, 0), len(data))
+            if offset is not None:
+                info = tarfile.TarInfo(name)
+                info.size = len(data) - offset
+                info.pax_headers = {PULL_OFFSET: str(offset)} if offset else {}
+                tar.addfile(info, io.BytesIO(data[offset:]))
     return buffer.getvalue()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from orchestrator.errors import LinkError
-from orchestrator.machines import agent_file, answers
+from orchestrator.machines import agent_file, answers, pulled
 from runner_agent import protocol
 from runner_agent.protocol import (
     AttemptRequest,
@@ -68,15 +68,10 @@ class LocalLink:
             watchdog = threading.Timer(PULL_LIMIT_S, child.kill)
             watchdog.start()
             try:
-                stream: Any = child.stdout
-                if stream.peek(1)[:1] in (b"{", b""):
-                    refusal = stream.read(answers.ANSWER_BYTES)
-                    answers.data("pull", child.wait(), refusal, _text(stderr))
-                    raise LinkError("`pull` answered with neither files nor a refusal")
+                stream = pulled.files(child.stdout.read, lambda: (child.wait(), _text(stderr)))
                 yield stream
-                # Only a stream that was read to its end can have ended well.
-                if not child.stdout.read(1) and child.wait() != 0:
-                    raise LinkError(f"`pull` broke off: {_text(stderr)[-300:].decode(errors='replace')}")
+                # Where it was read to its end, whether it ended well shows only now.
+                stream.read(1)
             finally:
                 watchdog.cancel()
                 child.kill()
@@ -92,7 +87,8 @@ class LocalLink:
                 child.wait(timeout=bound_s)
             except subprocess.TimeoutExpired:
                 child.kill()
-                raise LinkError(f"`{verb}` on this machine gave no answer within {bound_s:g} s") from None
+                said = f"`{verb}` on this machine gave no answer within {bound_s:g} s"
+                raise LinkError(said, kind="timeout") from None
             return answers.data(verb, child.returncode, _text(stdout), _text(stderr))
 
     @contextlib.contextmanager
@@ -117,5 +113,5 @@ def _text(file: BinaryIO) -> bytes:
     file.seek(0)
     text = file.read(answers.ANSWER_BYTES + 1)
     if len(text) > answers.ANSWER_BYTES:
-        raise LinkError(f"the answer is larger than {answers.ANSWER_BYTES} bytes")
+        raise LinkError(f"the answer is larger than {answers.ANSWER_BYTES} bytes", kind="protocol")
     return text

@@ -7,7 +7,8 @@ from datetime import datetime
 from orchestrator.domain.episode import Episode
 from orchestrator.domain.fleet import FleetState
 from orchestrator.domain.phases import Phase
-from orchestrator.planning.placement import unfit, waits_for
+from orchestrator.planning.evidence import examine
+from orchestrator.planning.placement import candidates, occupied, unfit, waits_for
 
 
 def explain(fleet: FleetState, episode: Episode, now: datetime) -> tuple[str, ...]:
@@ -39,11 +40,14 @@ def _queued(fleet: FleetState, episode: Episode, now: datetime, since: str) -> l
         lines.append(f"{ahead} episode{'s are' if ahead > 1 else ' is'} ahead of it in the queue.")
     if not fleet.runners:
         lines.append("There is no runner: add one with `matins runner add NAME --local`.")
+    wanted = candidates(fleet, episode)
     for runner in sorted(fleet.runners, key=lambda r: r.name):
         held = fleet.leases.get(runner.name, ())
-        problem = unfit(runner, campaign)
+        problem = unfit(runner, campaign) or occupied(fleet, runner)
         if problem:
             lines.append(f"{runner.name} {problem}.")
+        elif runner.name not in wanted:
+            lines.append(f"{runner.name} is avoided: an attempt of this episode failed there, and others can take it.")
         elif len(held) >= runner.agent_slots:
             lines.append(
                 f"{runner.name} is busy: {', '.join(e.id for e in held)} holds its slots ({runner.agent_slots})."
@@ -65,18 +69,13 @@ def _preflight(fleet: FleetState, episode: Episode, now: datetime) -> list[str]:
 
 def _on_runner(fleet: FleetState, episode: Episode, now: datetime, since: str) -> list[str]:
     attempt = fleet.attempt.get(episode.attempt_id or "")
-    status = attempt.status if attempt else None
-    runner = fleet.runner.get(episode.runner or "")
-    if status is None:
-        lines = [f"Its launch on {episode.runner} is committed since {since}; the runner has not confirmed it yet."]
-    else:
-        stage = f" in stage {status.stage} since {status.stage_since}" if status.stage else ""
-        lines = [f"It runs on {episode.runner}{stage} (attempt {attempt.fence if attempt else '?'}): {status.phase}."]
-    if runner is not None and runner.power == "UNREACHABLE":
-        lines.append(
-            f"{runner.name} is unreachable ({runner.detail}). Unreachable is not dead: the attempt may well be "
-            "running, and nothing else is started until there is proof."
-        )
+    if attempt is None:
+        return [f"It is {episode.phase} on {episode.runner} since {since}."]
+    found = examine(attempt, fleet.runner.get(attempt.runner), unwanted=episode.cancel_requested)
+    status = attempt.status
+    lines = [f"Attempt {attempt.fence} is {episode.phase} since {since}. {found.says[0].upper()}{found.says[1:]}."]
+    if status is not None and status.stage:
+        lines = [f"It runs on {attempt.runner} in stage {status.stage} since {status.stage_since}.", *lines]
     if episode.cancel_requested:
         lines.append("Its cancellation was requested and has not been confirmed by the runner.")
     return lines

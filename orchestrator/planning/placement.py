@@ -9,6 +9,7 @@ from orchestrator.domain.actions import Assign
 from orchestrator.domain.episode import Acceptance, CampaignFacts, Episode, EpisodeKind
 from orchestrator.domain.fleet import FleetState
 from orchestrator.domain.runner import Health, Operation, Power, Runner, Service
+from orchestrator.planning.leavings import still_runs
 
 CAPABILITIES = frozenset({"vulkan", "gpu"})
 """Tags that count only if the runner reported them itself."""
@@ -48,14 +49,31 @@ def unfit(runner: Runner, campaign: CampaignFacts) -> str:
     return ""
 
 
+def occupied(fleet: FleetState, runner: Runner) -> str:
+    """Why a runner that fits must not be used yet, whoever asks; empty if it may."""
+    stale = still_runs(fleet, runner.name)
+    if stale is None:
+        return ""
+    return f"may still run attempt {stale.id} of episode {stale.episode_id}, which is being stopped there"
+
+
+def candidates(fleet: FleetState, episode: Episode) -> tuple[str, ...]:
+    """The runners that could take the episode, free or not; without those that it avoids, as long as there are others.
+    In the order of their names."""
+    campaign = fleet.campaign[episode.campaign_id]
+    fit = tuple(name for name, runner in sorted(fleet.runner.items()) if not unfit(runner, campaign))
+    return tuple(name for name in fit if name not in episode.avoids) or fit
+
+
 def place(fleet: FleetState, now: datetime) -> Iterator[Assign]:
-    """Queued episodes onto free slots: in queue order, each to the fit runner with the most slots free."""
+    """Queued episodes onto free slots: in queue order, each to that of its candidates with the most slots free."""
     free = {r.name: r.agent_slots - len(fleet.leases.get(r.name, ())) for r in fleet.runners}
+    stale = {r.name: occupied(fleet, r) for r in fleet.runners}
     for episode in fleet.queue:
         campaign = fleet.campaign[episode.campaign_id]
         if waits_for(episode, campaign, now) or not may_start(episode, campaign):
             continue
-        fit = [name for name, runner in fleet.runner.items() if free[name] > 0 and not unfit(runner, campaign)]
+        fit = [name for name in candidates(fleet, episode) if free[name] > 0 and not stale[name]]
         if fit:
             chosen = min(fit, key=lambda name: (-free[name], name))
             free[chosen] -= 1

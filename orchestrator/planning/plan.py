@@ -19,6 +19,8 @@ from orchestrator.domain.episode import Attempt, Episode
 from orchestrator.domain.fleet import FleetState
 from orchestrator.domain.phases import Phase
 from orchestrator.domain.reasons import EndReason
+from orchestrator.planning.evidence import Decision, examine
+from orchestrator.planning.leavings import clear
 from orchestrator.planning.placement import may_start, place, unfit
 from orchestrator.planning.policy import Policy
 from orchestrator.planning.recovery import after_failure
@@ -28,7 +30,7 @@ def plan(fleet: FleetState, policy: Policy, now: datetime) -> tuple[Action, ...]
     """All actions that are due. Planning again before they are committed gives them again; committing twice does
     nothing the second time."""
     due = [_next_act(episode, fleet, policy, now) for episode in sorted(fleet.episodes, key=lambda e: e.id)]
-    return (*(action for action in due if action is not None), *place(fleet, now))
+    return (*(action for action in due if action is not None), *clear(fleet), *place(fleet, now))
 
 
 def _next_act(episode: Episode, fleet: FleetState, policy: Policy, now: datetime) -> Action | None:
@@ -37,12 +39,12 @@ def _next_act(episode: Episode, fleet: FleetState, policy: Policy, now: datetime
     if episode.phase is Phase.ASSIGNED:
         return _assigned(episode, fleet)
     attempt = fleet.attempt.get(episode.attempt_id or "")
-    if attempt is None:
+    if attempt is None or attempt.ended is not None:
         return None
+    if episode.phase in (Phase.LAUNCHING, Phase.RUNNING):
+        return _on_runner(episode, attempt, fleet, policy, now)
     if attempt.failure is not None:
         return after_failure(episode, attempt, attempt.failure, attempt.failure_detail, policy, now)
-    if episode.phase in (Phase.LAUNCHING, Phase.RUNNING):
-        return _on_runner(episode, attempt, policy, now)
     return None
 
 
@@ -65,17 +67,17 @@ def _assigned(episode: Episode, fleet: FleetState) -> Action | None:
     return BeginLaunch(episode_id=episode.id, runner=runner.name, fence=episode.fence + 1)
 
 
-def _on_runner(episode: Episode, attempt: Attempt, policy: Policy, now: datetime) -> Action | None:
-    said = attempt.status.phase if attempt.status else None
-    if said == "exited":
-        return BeginCollect(episode_id=episode.id, attempt_id=attempt.id)
-    if said == "cancelled":
-        return EndCancelled(episode_id=episode.id, attempt_id=attempt.id)
-    if said == "dead":
-        detail = "the runner reports that no process of the attempt lives and that it left no exit record"
-        return after_failure(episode, attempt, EndReason.SUPERVISOR_DIED, detail, policy, now)
-    if episode.cancel_requested:
-        return None if "cancel" in attempt.requested else SendCancel(attempt_id=attempt.id)
-    if said == "awaiting-checks" and "checks" not in attempt.requested:
-        return SendChecks(attempt_id=attempt.id)
-    return None
+def _on_runner(episode: Episode, attempt: Attempt, fleet: FleetState, policy: Policy, now: datetime) -> Action | None:
+    found = examine(attempt, fleet.runner.get(attempt.runner), unwanted=episode.cancel_requested)
+    match found.decision:
+        case Decision.COLLECT:
+            return BeginCollect(episode_id=episode.id, attempt_id=attempt.id)
+        case Decision.CANCELLED:
+            return EndCancelled(episode_id=episode.id, attempt_id=attempt.id)
+        case Decision.LOST if found.reason is not None:
+            return after_failure(episode, attempt, found.reason, found.says, policy, now)
+        case Decision.SEND_CHECKS:
+            return SendChecks(attempt_id=attempt.id)
+        case _:
+            wanted_gone = episode.cancel_requested and "cancel" not in attempt.requested
+            return SendCancel(attempt_id=attempt.id) if wanted_gone else None

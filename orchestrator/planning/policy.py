@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """`attempts_max` bounds the attempts of one episode; the n-th retry waits `retry_delay_s` × 2ⁿ⁻¹."""
+    """`attempts_max` bounds the attempts of one episode. Where and after which pause is in the table of reasons."""
 
     attempts_max: int = 3
-    retry_delay_s: float = 10.0

@@ -13,11 +13,12 @@ from orchestrator.planning.policy import Policy
 def after_failure(
     episode: Episode, attempt: Attempt, reason: EndReason, detail: str, policy: Policy, now: datetime
 ) -> Retry | GiveUp | EndCancelled:
-    """A retry only where the table of reasons allows one and an attempt is left; each attempt has its own fence, so
-    the fence counts them."""
+    """A retry only where the table of reasons has one and an attempt is left; each attempt has its own fence, so the
+    fence counts them."""
     if episode.cancel_requested:
         return EndCancelled(episode_id=episode.id, attempt_id=attempt.id)
-    if meaning(reason).retry and attempt.fence < policy.attempts_max:
-        wait = timedelta(seconds=policy.retry_delay_s * 2 ** (attempt.fence - 1))
+    retry = meaning(reason).retry
+    if retry is not None and attempt.fence < policy.attempts_max:
+        wait = timedelta(seconds=retry.pause_s(attempt.fence))
         return Retry(episode_id=episode.id, attempt_id=attempt.id, reason=reason, detail=detail, not_before=now + wait)
     return GiveUp(episode_id=episode.id, attempt_id=attempt.id, reason=reason, detail=detail)

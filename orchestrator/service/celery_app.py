@@ -2,18 +2,54 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
 
+import structlog
 from celery import Celery, signals
-from celery.exceptions import SecurityWarning
+from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 
+from orchestrator.errors import Unavailable
 from orchestrator.service.observation import observe
 from orchestrator.service.perform import perform
 from orchestrator.service.reconcile import tick
 from orchestrator.service.services import Services
 
-MESSAGE_EXPIRES_S = 60
+log = structlog.get_logger()
+
 POLLING_INTERVAL_S = 0.05
+CONNECT_TIMEOUT_S = 1.0
+RING_TIMEOUT_S = 1.0
+HEARING_TIMEOUT_S = 10.0
+
+HEARING: dict[str, dict[str, Any]] = {
+    "memory": {"polling_interval": POLLING_INTERVAL_S},
+    "redis": {
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "socket_timeout": HEARING_TIMEOUT_S,
+        "health_check_interval": 5,
+        "visibility_timeout": 300,
+    },
+    "amqp": {"confirm_publish": True},
+}
+"""Transport options by family for who consumes. A health check shows a worker that it lost its Redis in silence."""
+
+RINGING: dict[str, dict[str, Any]] = {
+    "memory": HEARING["memory"],
+    "redis": {**HEARING["redis"], "socket_timeout": RING_TIMEOUT_S, "max_retries": 0},
+    "amqp": {
+        "confirm_publish": True,
+        "read_timeout": RING_TIMEOUT_S,
+        "write_timeout": RING_TIMEOUT_S,
+        "max_retries": 0,
+    },
+}
+"""Those for who publishes: one try, and no waiting beyond RING_TIMEOUT_S to connect or to send."""
+
+FAMILIES = {"rediss": "redis", "amqps": "amqp", "pyamqp": "amqp"}
 
 
 @signals.setup_logging.connect
@@ -23,55 +59,104 @@ def _leave_logging_alone(**_: object) -> None:
 
 # About workers that unpickle as root; ours take JSON only.
 warnings.filterwarnings("ignore", category=SecurityWarning)
+# About acknowledging late, which we do not.
+warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 
 
-class CeleryDoorbell:
-    """Rings by sending a Celery message."""
-
-    def __init__(self, app: Celery) -> None:
-        self._app = app
-
-    def tick(self) -> None:
-        self._send("matins.tick")
-
-    def observe(self, runner: str) -> None:
-        self._send("matins.observe", runner)
-
-    def perform(self, act_id: int) -> None:
-        self._send("matins.perform", act_id)
-
-    def _send(self, task: str, *arguments: object) -> None:
-        self._app.send_task(task, args=arguments, expires=MESSAGE_EXPIRES_S)
+def is_memory(broker_url: str) -> bool:
+    """Whether the broker lives in one process and is nobody else's."""
+    return urlsplit(broker_url).scheme == "memory"
 
 
 def make_app(broker_url: str, tick_s: float) -> Celery:
-    """The application without its tasks: they need the services, which need the doorbell, which needs this."""
-    app = Celery("matins", broker=broker_url, set_as_current=False)
+    """The application without its tasks: they need the services, which need the doorbell, which needs an application
+    of its own."""
+    app = _make(broker_url, HEARING)
     app.conf.update(
-        task_ignore_result=True,
         task_acks_late=False,
         worker_prefetch_multiplier=1,
         worker_redirect_stdouts=False,
         worker_hijack_root_logger=False,
-        broker_transport_options={"polling_interval": POLLING_INTERVAL_S},
+        worker_enable_remote_control=False,
         broker_connection_retry_on_startup=True,
-        beat_schedule={"tick": {"task": "matins.tick", "schedule": tick_s, "options": {"expires": MESSAGE_EXPIRES_S}}},
+        broker_connection_max_retries=None,
+        broker_channel_error_retry=True,
+        beat_schedule={"tick": {"task": "matins.tick", "schedule": tick_s}},
         beat_max_loop_interval=min(tick_s, 1.0),
     )
     return app
 
 
+def make_ringing_app(broker_url: str) -> Celery:
+    """What the doorbell sends with."""
+    return _make(broker_url, RINGING)
+
+
+def _make(broker_url: str, options: dict[str, dict[str, Any]]) -> Celery:
+    scheme = urlsplit(broker_url).scheme
+    app = Celery("matins", broker=broker_url, set_as_current=False)
+    app.conf.update(
+        task_ignore_result=True,
+        task_default_queue="matins",
+        task_publish_retry=False,
+        accept_content=["json"],
+        broker_connection_timeout=CONNECT_TIMEOUT_S,
+        broker_transport_options=options.get(FAMILIES.get(scheme, scheme), {}),
+    )
+    return app
+
+
 def add_tasks(app: Celery, services: Services) -> None:
+    tick_once = Shared(lambda: _try("tick", lambda: tick(services)))
+
     @app.task(name="matins.tick")
     def tick_task() -> None:
-        tick(services)
+        tick_once()
 
     @app.task(name="matins.observe")
     def observe_task(runner: str) -> None:
-        observe(services, runner)
+        _try("observe", lambda: observe(services, runner))
 
     @app.task(name="matins.perform")
     def perform_task(act_id: int) -> None:
-        perform(services, act_id)
+        _try("perform", lambda: perform(services, act_id))
 
     del tick_task, observe_task, perform_task
+
+
+class Shared:
+    """Does `work` for each call, but those that come while it is done share one more turn after it: many changes ring
+    for as many ticks, and one tick after the last of them sees all."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        self._work = work
+        self._lock = threading.Lock()
+        self._busy = False
+        self._again = False
+
+    def __call__(self) -> None:
+        with self._lock:
+            self._again = True
+            if self._busy:
+                return
+            self._busy = True
+        while self._next():
+            try:
+                self._work()
+            except BaseException:
+                with self._lock:
+                    self._busy = False
+                raise
+
+    def _next(self) -> bool:
+        with self._lock:
+            self._busy, self._again = self._again, False
+            return self._busy
+
+
+def _try(task: str, work: Callable[[], object]) -> None:
+    """Without its database a task cannot even say what it did not do: a later ring finds the same work again."""
+    try:
+        work()
+    except Unavailable as error:
+        log.warning("task-left", task=task, error=error.message)

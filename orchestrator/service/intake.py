@@ -19,6 +19,7 @@ from orchestrator.domain.campaign_file import read_campaign
 from orchestrator.domain.episode import Acceptance, EpisodeKind
 from orchestrator.domain.phases import ENDED, Phase
 from orchestrator.errors import BadInput
+from orchestrator.failpoints import reach
 from orchestrator.service.agents import find_agent
 from orchestrator.service.repository import locate, resolve
 from orchestrator.service.secrets import missing_secrets
@@ -93,6 +94,7 @@ def submit(services: Services, submission: Submission) -> tuple[CampaignRow, lis
             _add_episode(session, row, EpisodeKind.EPISODE, agent, submission.priority, now + place * MICROSECOND)
             for place, agent in enumerate(wanted)
         ]
+    reach("intake-after-commit")
     services.doorbell.tick()
     return row, episodes
 

@@ -9,10 +9,11 @@ from sqlalchemy import update
 from sqlmodel import Session, col
 
 from orchestrator.errors import LinkError, LinkRefused
+from orchestrator.failpoints import reach
 from orchestrator.machines.link import Link
 from orchestrator.service.services import Services
 from orchestrator.store.convert import to_address
-from orchestrator.store.record import cursors, record_hello, record_report, record_unreachable
+from orchestrator.store.record import Asked, ask, record_hello, record_report, record_unreachable
 from orchestrator.store.tables import RunnerRow
 from runner_agent.protocol import Hello, Report, ReportRequest
 
@@ -27,15 +28,17 @@ def observe(services: Services, runner: str) -> None:
         row = session.get(RunnerRow, runner)
         if row is None:
             return
-        held = cursors(session, runner)
+        asked = ask(session, runner)
         address = to_address(row)
         introduce = row.hello_at is None or row.power != "AWAKE" or services.now() - row.hello_at > HELLO_EVERY
     try:
-        hello, report = _ask(services.link(address), introduce, ReportRequest(cursors=held))
+        hello, report = _ask(services.link(address), introduce, ReportRequest(cursors=asked.cursors))
     except (LinkError, LinkRefused) as error:
         changed = _record_failure(services, runner, error)
     else:
-        changed = _record(services, runner, hello, report)
+        reach("observe-before-record")
+        changed = _record(services, runner, hello, report, asked)
+        reach("observe-after-record")
     if changed:
         services.doorbell.tick()
 
@@ -44,13 +47,13 @@ def _ask(link: Link, introduce: bool, request: ReportRequest) -> tuple[Hello | N
     return link.hello() if introduce else None, link.report(request)
 
 
-def _record(services: Services, runner: str, hello: Hello | None, report: Report) -> bool:
+def _record(services: Services, runner: str, hello: Hello | None, report: Report, asked: Asked) -> bool:
     now = services.now()
     with services.store.writing() as session:
         before = session.get_one(RunnerRow, runner).power
+        changed = record_report(session, runner, report, asked, now)
         if hello is not None:
             record_hello(session, runner, hello, now)
-        changed = record_report(session, runner, report, now)
         _observe_again(session, runner, now, services.settings.observe_s)
     return changed or before != "AWAKE"
 
@@ -59,7 +62,7 @@ def _record_failure(services: Services, runner: str, error: LinkError | LinkRefu
     now = services.now()
     log.warning("runner-unreachable", runner=runner, error=str(error))
     with services.store.writing() as session:
-        record_unreachable(session, runner, error.kind, str(error))
+        record_unreachable(session, runner, error.kind, str(error), now)
         _observe_again(session, runner, now, services.settings.observe_s)
     return False
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import structlog
+from sqlmodel import Session
 
 from orchestrator.domain.reasons import EndReason
-from orchestrator.errors import ArtifactError, LinkError, LinkRefused
+from orchestrator.errors import ArtifactError, LinkError, LinkRefused, Unavailable
+from orchestrator.failpoints import reach
 from orchestrator.service import acts
 from orchestrator.service.scoring import score
 from orchestrator.service.services import Services
-from orchestrator.store.changes import fail_attempt
+from orchestrator.store.changes import fail_attempt, log_event
 from orchestrator.store.outbox import Act, claim, finish, postpone
+from orchestrator.store.tables import AttemptRow, OutboxRow
 
 log = structlog.get_logger()
 
-CLAIM_S = 300.0
 RETRY_DELAY_MAX_S = 60.0
-TRIES_MAX = {"launch": 6, "collect": 6, "score": 3}
+ERROR_CHARS = 2000
+"""What the outbox keeps of an error."""
+
+TRIES_MAX = {"launch": 6, "collect": 6, "score": 3, "salvage": 3}
 """Acts whose failure is not the link's are given up after so many tries."""
 
 NOT_YET = frozenset({"not-ended"})
@@ -27,11 +32,15 @@ FAULT = "runner-fault"
 
 GIVES_UP_AS = {"launch": EndReason.RUNNER_FAULT, "collect": EndReason.ARTIFACTS_LOST, "score": EndReason.SCORING_FAILED}
 
+FOR_THE_LIVING = frozenset({"launch", "checks", "collect", "score"})
+"""Acts that must not, or need not, be done any more once their attempt is over in the database."""
+
 ACTS = {
     "launch": acts.launch,
     "checks": acts.send_checks,
     "cancel": acts.send_cancel,
     "collect": acts.collect,
+    "salvage": acts.salvage,
     "score": score,
     "acknowledge": acts.acknowledge,
 }
@@ -40,9 +49,13 @@ ACTS = {
 def perform(services: Services, act_id: int) -> None:
     """Claim the act, do it, and note what came of it. An unreachable runner only postpones it."""
     with services.store.writing() as session:
-        act = claim(session, act_id, services.now(), CLAIM_S)
+        act = claim(session, act_id, services.now(), services.settings.claim_s)
+        if act is not None and act.kind in FOR_THE_LIVING and _is_over(session, act):
+            finish(session, act, services.now())
+            return
     if act is None:
         return
+    reach("act-claimed")
     about = {"act": act.kind, "attempt": act.attempt_id, "episode": act.episode_id, "runner": act.runner}
     try:
         ACTS[act.kind](services, act)
@@ -56,6 +69,9 @@ def perform(services: Services, act_id: int) -> None:
             _refused(services, act, error)
         elif not _failed(services, act, str(error)):
             return
+    except Unavailable:
+        # Not the act's fault, and nowhere to note it. The claim ends, and it is done again.
+        raise
     except Exception as error:
         log.exception("act-failed", **about)
         if not _failed(services, act, _describe(error)):
@@ -64,6 +80,7 @@ def perform(services: Services, act_id: int) -> None:
         log.info("act-done", **about)
         with services.store.writing() as session:
             finish(session, act, services.now())
+    reach("act-done")
     services.doorbell.tick()
 
 
@@ -81,12 +98,14 @@ def _await_runner(services: Services, act: Act, error: str) -> None:
     now = services.now()
     delay_s = min(RETRY_DELAY_MAX_S, max(0.5, (now - act.created_at).total_seconds() / 2))
     with services.store.writing() as session:
+        _tell_postponed(session, services, act, error)
         postpone(session, act, now, delay_s, error, tried=False)
 
 
 def _postpone(services: Services, act: Act, error: str) -> None:
     delay_s = min(RETRY_DELAY_MAX_S, 2.0 ** min(act.tries, 10) / 2)
     with services.store.writing() as session:
+        _tell_postponed(session, services, act, error)
         postpone(session, act, services.now(), delay_s, error)
 
 
@@ -97,7 +116,9 @@ def _refused(services: Services, act: Act, error: LinkRefused) -> None:
     with services.store.writing() as session:
         finish(session, act, services.now())
         if reason is not None:
-            fail_attempt(session, act.attempt_id, reason, str(error))
+            fail_attempt(session, act.attempt_id, reason, str(error), now=services.now())
+        else:
+            _tell(session, services, act, "act-refused", str(error))
 
 
 def _give_up(services: Services, act: Act, error: str) -> None:
@@ -105,7 +126,11 @@ def _give_up(services: Services, act: Act, error: str) -> None:
         return
     with services.store.writing() as session:
         finish(session, act, services.now())
-        fail_attempt(session, act.attempt_id, GIVES_UP_AS[act.kind], error)
+        reason = GIVES_UP_AS.get(act.kind)
+        if reason is not None:
+            fail_attempt(session, act.attempt_id, reason, error, now=services.now())
+        else:
+            _tell(session, services, act, "act-given-up", error)
 
 
 def _never_starts(services: Services, act: Act) -> bool:
@@ -115,6 +140,22 @@ def _never_starts(services: Services, act: Act) -> bool:
     except (LinkError, LinkRefused) as error:
         _await_runner(services, act, str(error))
         return False
+
+
+def _is_over(session: Session, act: Act) -> bool:
+    """Such as declared dead meanwhile: another attempt may be under way."""
+    return session.get_one(AttemptRow, act.attempt_id).ended is not None
+
+
+def _tell_postponed(session: Session, services: Services, act: Act, error: str) -> None:
+    """In the episode's log, once for each reason in a row and not for each try."""
+    if session.get_one(OutboxRow, act.id).error != error[:ERROR_CHARS]:
+        _tell(session, services, act, "act-postponed", error)
+
+
+def _tell(session: Session, services: Services, act: Act, event: str, why: str) -> None:
+    data = {"act": act.kind, "runner": act.runner, "why": why[:ERROR_CHARS]}
+    log_event(session, act.episode_id, event, now=services.now(), attempt_id=act.attempt_id, data=data)
 
 
 def _describe(error: Exception) -> str:

@@ -9,6 +9,7 @@ from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from orchestrator.domain.phases import ImpossibleTransition
+from orchestrator.failpoints import reach
 from orchestrator.planning.plan import plan
 from orchestrator.service.services import Services
 from orchestrator.store.commit import commit
@@ -29,6 +30,7 @@ def tick(services: Services) -> int:
     committed = 0
     for action in plan(fleet, services.policy, services.now()):
         about = {"action": type(action).__name__, **vars(action)}
+        reach("tick-before-commit")
         try:
             with services.store.writing() as session:
                 written = commit(session, action, services.now())
@@ -37,6 +39,7 @@ def tick(services: Services) -> int:
             log.exception("action-failed", **about)
             continue
         if written:
+            reach("tick-after-commit")
             committed += 1
             log.info("action-committed", **about)
     _ring_for_acts(services)
@@ -60,8 +63,8 @@ def _ring_for_runners(services: Services) -> None:
             return
     with services.store.writing() as session:
         due = _due_runners(session, services)
-        held = update(RunnerRow).where(col(RunnerRow.name).in_(due))
-        session.execute(held.values(observe_after=now + timedelta(seconds=OBSERVATION_MAX_S)))
+        until = now + timedelta(seconds=min(OBSERVATION_MAX_S, services.settings.claim_s))
+        session.execute(update(RunnerRow).where(col(RunnerRow.name).in_(due)).values(observe_after=until))
     for name in due:
         services.doorbell.observe(name)
 

@@ -14,6 +14,7 @@ from orchestrator.domain.episode import Acceptance, EpisodeKind
 from orchestrator.domain.phases import Event, Phase
 from orchestrator.domain.reasons import EndReason, meaning
 from orchestrator.errors import ArtifactError
+from orchestrator.failpoints import reach
 from orchestrator.scoring.judge import judge_preflight
 from orchestrator.scoring.specification import Specification, specification
 from orchestrator.scoring.verdict import Preflight, Verdict
@@ -39,9 +40,27 @@ class Judged:
 def score(services: Services, act: Act) -> None:
     """A verdict ends the episode. An infrastructure failure is noted for the planner, who may have attempts left."""
     scene = look(services, act)
+    reach("act-score-before-call")
     judged = _judge(services, scene, _exit(services, act))
+    reach("act-score-after-call")
     with services.store.writing() as session:
         _settle(session, services, scene, judged)
+    reach("act-score-after-commit")
+
+
+def judge_again(services: Services, attempt: AttemptRow) -> Judged:
+    """The verdict on an ended attempt's kept artifacts, and all that is derived from them written anew."""
+    act = Act(
+        id=0,
+        kind="score",
+        attempt_id=attempt.id,
+        episode_id=attempt.episode_id,
+        runner=attempt.runner,
+        fence=attempt.fence,
+        tries=1,
+        created_at=services.now(),
+    )
+    return _judge(services, look(services, act), _exit(services, act))
 
 
 def _judge(services: Services, scene: Scene, exit: ExitRecord) -> Judged:
@@ -84,8 +103,8 @@ def _exit(services: Services, act: Act) -> ExitRecord:
 def _settle(session: Session, services: Services, scene: Scene, judged: Judged) -> None:
     act, reason, now = scene.act, judged.verdict.reason, services.now()
     cancelled = session.get_one(EpisodeRow, act.episode_id).cancel_requested or reason is EndReason.CANCELLED
-    if not cancelled and (meaning(reason).kind == "infrastructure" or meaning(reason).retry):
-        fail_attempt(session, act.attempt_id, reason, judged.verdict.invalid_reason)
+    if not cancelled and (meaning(reason).kind == "infrastructure" or meaning(reason).retry is not None):
+        fail_attempt(session, act.attempt_id, reason, judged.verdict.invalid_reason, now=now)
         return
     ended = EndReason.CANCELLED if cancelled else reason
     moved = move_episode(
@@ -96,7 +115,12 @@ def _settle(session: Session, services: Services, scene: Scene, judged: Judged) 
         fence=act.fence,
         now=now,
         values={"end_reason": str(ended), "detail": "", "result": judged.summary},
-        data={"reason": str(ended), "valid": judged.verdict.valid, "first_line": judged.verdict.first_line},
+        data={
+            "attempt": act.attempt_id,
+            "reason": str(ended),
+            "valid": judged.verdict.valid,
+            "first_line": judged.verdict.first_line,
+        },
     )
     if not moved:
         return

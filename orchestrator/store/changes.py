@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy import insert, update
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import Session, col
+from sqlmodel import Session, col, select
 
 from orchestrator.domain.phases import ENDED, Event, Phase, advance
 from orchestrator.domain.reasons import EndReason
-from orchestrator.store.tables import AttemptRow, EpisodeRow, EventRow, OutboxRow
+from orchestrator.store.tables import AttemptRow, EpisodeRow, EventRow, OutboxRow, RunnerEventRow
 
 
 def move_episode(
@@ -26,11 +26,12 @@ def move_episode(
     values: dict[str, Any] | None = None,
     data: dict[str, Any] | None = None,
 ) -> bool:
-    """Advance an episode that still is in `phase` with `fence`, and say so in the event log."""
+    """Advance an episode that still is in `phase` with `fence`, and say so in the event log. `values` win over the
+    times that a move sets by itself."""
     after = advance(phase, event)
     changes: dict[str, Any] = {"phase": str(after), "phase_since": now, **(values or {})}
     if after in ENDED:
-        changes["ended_at"] = now
+        changes.setdefault("ended_at", now)
     guard = (col(EpisodeRow.id) == episode_id, col(EpisodeRow.phase) == str(phase), col(EpisodeRow.fence) == fence)
     if rows_changed(session, update(EpisodeRow).where(*guard).values(**changes)) == 0:
         return False
@@ -44,11 +45,17 @@ def end_attempt(session: Session, attempt_id: str, reason: EndReason, *, now: da
     return rows_changed(session, update(AttemptRow).where(*live).values(ended=str(reason), ended_at=now)) == 1
 
 
-def fail_attempt(session: Session, attempt_id: str, reason: EndReason, detail: str) -> bool:
-    """Note what an act found that ends a live attempt without a verdict. The planner decides what follows."""
+def fail_attempt(session: Session, attempt_id: str, reason: EndReason, detail: str, *, now: datetime) -> bool:
+    """Note what an act or an operator found that ends a live attempt without a verdict. The planner decides what
+    follows."""
     live = (col(AttemptRow.id) == attempt_id, col(AttemptRow.ended).is_(None), col(AttemptRow.failure).is_(None))
     changed = update(AttemptRow).where(*live).values(failure=str(reason), failure_detail=detail)
-    return rows_changed(session, changed) == 1
+    if rows_changed(session, changed) == 0:
+        return False
+    episode_id = session.exec(select(AttemptRow.episode_id).where(AttemptRow.id == attempt_id)).one()
+    found = {"reason": str(reason), "detail": detail}
+    log_event(session, episode_id, "attempt-failed", now=now, attempt_id=attempt_id, data=found)
+    return True
 
 
 def request_act(session: Session, kind: str, attempt_id: str, *, now: datetime) -> bool:
@@ -76,6 +83,12 @@ def log_event(
             episode_id=episode_id, attempt_id=attempt_id, source="orchestrator", at=now, event=event, data=data or {}
         )
     )
+
+
+def log_runner_event(
+    session: Session, runner: str, event: str, *, actor: str, now: datetime, data: dict[str, Any] | None = None
+) -> None:
+    session.add(RunnerEventRow(runner=runner, at=now, event=event, actor=actor, data=data or {}))
 
 
 def rows_changed(session: Session, statement: Any) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import uuid4
 
+from sqlalchemy import update
 from sqlmodel import Session, col, func, select
 
 from orchestrator.domain.actions import (
@@ -12,7 +13,9 @@ from orchestrator.domain.actions import (
     Assign,
     BeginCollect,
     BeginLaunch,
+    Clear,
     EndCancelled,
+    Forget,
     GiveUp,
     Release,
     Retry,
@@ -22,7 +25,8 @@ from orchestrator.domain.actions import (
 from orchestrator.domain.episode import Acceptance, EpisodeKind
 from orchestrator.domain.phases import ENDED, LEASED, Event, Phase
 from orchestrator.domain.reasons import EndReason
-from orchestrator.store.changes import end_attempt, move_episode, request_act
+from orchestrator.domain.runner import Service
+from orchestrator.store.changes import end_attempt, log_event, move_episode, request_act, rows_changed
 from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow, RunnerRow
 
 
@@ -36,15 +40,19 @@ def commit(session: Session, action: Action, now: datetime) -> bool:
         case BeginLaunch():
             return _begin_launch(session, action, now)
         case SendChecks():
-            return request_act(session, "checks", action.attempt_id, now=now)
+            return _request(session, "checks", action.attempt_id, now)
         case SendCancel():
-            return request_act(session, "cancel", action.attempt_id, now=now)
+            return _request(session, "cancel", action.attempt_id, now)
         case BeginCollect():
             return _begin_collect(session, action, now)
         case Retry():
             return _retry(session, action, now)
         case GiveUp():
             return _end(session, action, Event.GIVE_UP, action.reason, action.detail, now)
+        case Clear():
+            return _clear(session, action, now)
+        case Forget():
+            return _forget(session, action, now)
         case EndCancelled():
             return _end(session, action, Event.CANCEL, EndReason.CANCELLED, "", now)
 
@@ -66,10 +74,11 @@ def _assign(session: Session, action: Assign, now: datetime) -> bool:
 
 
 def _has_free_slot(session: Session, runner: str) -> bool:
-    """Another tick may have leased it since the plan was made."""
+    """Another tick may have leased it, or an operator taken the runner out of service, since the plan was made."""
     leased = (EpisodeRow.runner == runner, col(EpisodeRow.phase).in_([str(phase) for phase in LEASED]))
     held = session.exec(select(func.count()).select_from(EpisodeRow).where(*leased)).one()
-    return held < session.get_one(RunnerRow, runner).agent_slots
+    row = session.get_one(RunnerRow, runner)
+    return row.service == Service.IN_SERVICE and held < row.agent_slots
 
 
 def _release(session: Session, action: Release, now: datetime) -> bool:
@@ -92,7 +101,7 @@ def _begin_launch(session: Session, action: BeginLaunch, now: datetime) -> bool:
     """The attempt and its fence are committed before anything goes over the wire."""
     attempt_id = str(uuid4())
     episode = session.get_one(EpisodeRow, action.episode_id)
-    if episode.runner != action.runner:
+    if episode.runner != action.runner or session.get_one(RunnerRow, action.runner).service != Service.IN_SERVICE:
         return False
     values = {"fence": action.fence, "attempt_id": attempt_id, "not_before": None}
     if episode.started_at is None:
@@ -105,7 +114,7 @@ def _begin_launch(session: Session, action: BeginLaunch, now: datetime) -> bool:
         fence=action.fence - 1,
         now=now,
         values=values,
-        data={"attempt": attempt_id, "fence": action.fence},
+        data={"attempt": attempt_id, "fence": action.fence, "runner": action.runner},
     )
     if not moved:
         return False
@@ -121,14 +130,15 @@ def _begin_collect(session: Session, action: BeginCollect, now: datetime) -> boo
     episode = session.get_one(EpisodeRow, action.episode_id)
     if episode.attempt_id != action.attempt_id or episode.phase != Phase.RUNNING:
         return False
-    move_episode(session, episode.id, Event.ENDED, phase=Phase.RUNNING, fence=episode.fence, now=now)
+    data = {"attempt": action.attempt_id}
+    move_episode(session, episode.id, Event.ENDED, phase=Phase.RUNNING, fence=episode.fence, now=now, data=data)
     return request_act(session, "collect", action.attempt_id, now=now)
 
 
 def _retry(session: Session, action: Retry, now: datetime) -> bool:
-    if not end_attempt(session, action.attempt_id, action.reason, now=now):
-        return False
     episode = session.get_one(EpisodeRow, action.episode_id)
+    if episode.attempt_id != action.attempt_id or not end_attempt(session, action.attempt_id, action.reason, now=now):
+        return False
     _release_on_runner(session, action.attempt_id, episode, now)
     return move_episode(
         session,
@@ -144,7 +154,13 @@ def _retry(session: Session, action: Retry, now: datetime) -> bool:
             "detail": action.detail,
             "not_before": action.not_before,
         },
-        data={"reason": str(action.reason), "detail": action.detail},
+        data={
+            "attempt": action.attempt_id,
+            "runner": episode.runner,
+            "reason": str(action.reason),
+            "detail": action.detail,
+            "not_before": action.not_before.isoformat(),
+        },
     )
 
 
@@ -168,8 +184,31 @@ def _end(
         fence=episode.fence,
         now=now,
         values={"end_reason": str(reason), "detail": detail},
-        data={"reason": str(reason), "detail": detail},
+        data={"attempt": action.attempt_id, "reason": str(reason), "detail": detail},
     )
+
+
+def _request(session: Session, kind: str, attempt_id: str, now: datetime) -> bool:
+    attempt = session.get_one(AttemptRow, attempt_id)
+    if attempt.ended is not None or not request_act(session, kind, attempt_id, now=now):
+        return False
+    log_event(session, attempt.episode_id, f"{kind}-sent", now=now, attempt_id=attempt_id)
+    return True
+
+
+def _clear(session: Session, action: Clear, now: datetime) -> bool:
+    attempt = session.get_one(AttemptRow, action.attempt_id)
+    return attempt.ended is not None and request_act(session, action.act, attempt.id, now=now)
+
+
+def _forget(session: Session, action: Forget, now: datetime) -> bool:
+    over = (col(AttemptRow.id) == action.attempt_id, col(AttemptRow.acknowledged_at).is_(None))
+    changed = update(AttemptRow).where(*over, col(AttemptRow.ended).is_not(None)).values(acknowledged_at=now)
+    if rows_changed(session, changed) == 0:
+        return False
+    episode_id = session.get_one(AttemptRow, action.attempt_id).episode_id
+    log_event(session, episode_id, "nothing-left-on-runner", now=now, attempt_id=action.attempt_id)
+    return True
 
 
 def _release_on_runner(session: Session, attempt_id: str, episode: EpisodeRow, now: datetime) -> None:

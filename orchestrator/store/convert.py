@@ -21,7 +21,7 @@ def to_campaign(row: CampaignRow) -> CampaignFacts:
     )
 
 
-def to_episode(row: EpisodeRow) -> Episode:
+def to_episode(row: EpisodeRow, avoids: frozenset[str] = frozenset()) -> Episode:
     return Episode(
         id=row.id,
         campaign_id=row.campaign_id,
@@ -34,6 +34,7 @@ def to_episode(row: EpisodeRow) -> Episode:
         fence=row.fence,
         runner=row.runner,
         attempt_id=row.attempt_id,
+        avoids=avoids,
         cancel_requested=row.cancel_requested,
         not_before=row.not_before,
         end_reason=_reason(row.end_reason),
@@ -41,7 +42,9 @@ def to_episode(row: EpisodeRow) -> Episode:
     )
 
 
-def to_attempt(row: AttemptRow, requested: frozenset[str]) -> Attempt:
+def to_attempt(
+    row: AttemptRow, requested: frozenset[str] = frozenset(), finished: frozenset[str] = frozenset()
+) -> Attempt:
     return Attempt(
         id=row.id,
         episode_id=row.episode_id,
@@ -49,7 +52,10 @@ def to_attempt(row: AttemptRow, requested: frozenset[str]) -> Attempt:
         fence=row.fence,
         created_at=row.created_at,
         status=from_json(AttemptStatus, row.status) if row.status else None,
+        reported_boot_id=row.reported_boot_id,
+        gone=row.gone,
         requested=requested,
+        finished=finished,
         failure=_reason(row.failure),
         failure_detail=row.failure_detail,
         ended=_reason(row.ended),

@@ -2,34 +2,79 @@
 
 from __future__ import annotations
 
-from sqlmodel import Session, col, select
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, and_, col, exists, or_, select
 
 from orchestrator.domain.fleet import FleetState
 from orchestrator.domain.phases import ENDED
+from orchestrator.domain.reasons import EndReason, meaning
 from orchestrator.store.convert import to_attempt, to_campaign, to_episode, to_runner
 from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow, OutboxRow, RunnerRow
 
+LEAVINGS_MAX = 1000
+"""Attempts that are over and still on their runner, looked at in one plan: the oldest first, others after them."""
+
 
 def load_fleet(session: Session) -> FleetState:
-    """All runners, and what has not ended."""
+    """All runners, what has not ended, and what was left on runners."""
     episodes = session.exec(select(EpisodeRow).where(col(EpisodeRow.phase).not_in([str(p) for p in ENDED]))).all()
     campaign_ids = {row.campaign_id for row in episodes}
     campaigns = session.exec(select(CampaignRow).where(col(CampaignRow.id).in_(campaign_ids))).all()
-    attempts = session.exec(select(AttemptRow).where(col(AttemptRow.ended).is_(None))).all()
-    requested = _requested(session, [row.id for row in attempts])
+    live = session.exec(select(AttemptRow).where(col(AttemptRow.ended).is_(None))).all()
+    left = session.exec(
+        select(AttemptRow).where(left_behind()).order_by(col(AttemptRow.created_at)).limit(LEAVINGS_MAX)
+    ).all()
+    attempts = [*live, *left]
+    requested, finished = _acts(session, [row.id for row in attempts])
+    avoids = _avoids(session, [row.id for row in episodes if row.fence > 0])
     return FleetState(
         runners=tuple(to_runner(row) for row in session.exec(select(RunnerRow)).all()),
-        episodes=tuple(to_episode(row) for row in episodes),
-        attempts=tuple(to_attempt(row, requested.get(row.id, frozenset())) for row in attempts),
+        episodes=tuple(to_episode(row, avoids.get(row.id, frozenset())) for row in episodes),
+        attempts=tuple(
+            to_attempt(row, frozenset(requested.get(row.id, ())), frozenset(finished.get(row.id, ())))
+            for row in attempts
+        ),
         campaigns=tuple(to_campaign(row) for row in campaigns),
     )
 
 
-def _requested(session: Session, attempt_ids: list[str]) -> dict[str, frozenset[str]]:
-    acts = session.exec(
-        select(OutboxRow.attempt_id, OutboxRow.kind).where(col(OutboxRow.attempt_id).in_(attempt_ids))
-    ).all()
+def left_behind() -> ColumnElement[bool]:
+    """Attempts that are over and of which the runner may still hold something; not those that could not be salvaged,
+    which stay there for a person to look at."""
+    salvage, acknowledge = aliased(OutboxRow), aliased(OutboxRow)
+    salvaged = exists().where(
+        col(salvage.attempt_id) == col(AttemptRow.id), col(salvage.kind) == "salvage", col(salvage.done_at).is_not(None)
+    )
+    acknowledging = exists().where(
+        col(acknowledge.attempt_id) == col(AttemptRow.id), col(acknowledge.kind) == "acknowledge"
+    )
+    return and_(
+        col(AttemptRow.ended).is_not(None), col(AttemptRow.acknowledged_at).is_(None), or_(~salvaged, acknowledging)
+    )
+
+
+def _acts(session: Session, attempt_ids: Sequence[str]) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """Per attempt the kinds of act that were asked for, and those of them that are over."""
+    query = select(OutboxRow.attempt_id, OutboxRow.kind, OutboxRow.done_at)
     requested: dict[str, set[str]] = {}
-    for attempt_id, kind in acts:
+    finished: dict[str, set[str]] = {}
+    for attempt_id, kind, done_at in session.exec(query.where(col(OutboxRow.attempt_id).in_(attempt_ids))).all():
         requested.setdefault(attempt_id, set()).add(kind)
-    return {attempt_id: frozenset(kinds) for attempt_id, kinds in requested.items()}
+        if done_at is not None:
+            finished.setdefault(attempt_id, set()).add(kind)
+    return requested, finished
+
+
+def _avoids(session: Session, episode_ids: Sequence[str]) -> dict[str, frozenset[str]]:
+    """Per episode the runners on which an attempt ended for a reason that is retried elsewhere."""
+    query = select(AttemptRow.episode_id, AttemptRow.runner, AttemptRow.ended)
+    ended = query.where(col(AttemptRow.episode_id).in_(episode_ids), col(AttemptRow.ended).is_not(None))
+    avoids: dict[str, set[str]] = {}
+    for episode_id, runner, reason in session.exec(ended).all():
+        retry = meaning(EndReason(reason)).retry if reason else None
+        if retry is not None and retry.where == "elsewhere":
+            avoids.setdefault(episode_id, set()).add(runner)
+    return {episode_id: frozenset(runners) for episode_id, runners in avoids.items()}

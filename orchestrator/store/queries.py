@@ -9,7 +9,7 @@ from sqlmodel import Session, col, func, select
 
 from orchestrator.domain.phases import ENDED
 from orchestrator.errors import BadInput, NotFound
-from orchestrator.store.tables import AttemptRow, CampaignRow, ChunkRow, EpisodeRow, EventRow, RunnerRow
+from orchestrator.store.tables import AttemptRow, CampaignRow, ChunkRow, EpisodeRow, EventRow, RunnerEventRow, RunnerRow
 
 LOG_PAGE_CHARS = 262_144
 
@@ -87,6 +87,12 @@ def find_runner(session: Session, name: str) -> RunnerRow:
     if row is None:
         raise NotFound(f"there is no runner {name!r}", "`matins runner list` shows those there are")
     return row
+
+
+def runner_events_of(session: Session, name: str, limit: int = 20) -> Sequence[RunnerEventRow]:
+    """The newest, oldest of them first."""
+    query = select(RunnerEventRow).where(RunnerEventRow.runner == name).order_by(col(RunnerEventRow.id).desc())
+    return session.exec(query.limit(limit)).all()[::-1]
 
 
 def has_ended(row: EpisodeRow) -> bool:

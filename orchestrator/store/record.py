@@ -4,28 +4,52 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import func, update
+from sqlalchemy import func, or_, update
 from sqlmodel import Session, col, select
 
 from orchestrator.domain.phases import Event, Phase
 from orchestrator.domain.runner import Power
-from orchestrator.store.changes import move_episode
+from orchestrator.store.changes import log_event, log_runner_event, move_episode
+from orchestrator.store.fleet import left_behind
 from orchestrator.store.tables import AttemptRow, ChunkRow, EventRow, RunnerRow
 from runner_agent.protocol import AttemptStatus, Chunk, Hello, Report, to_json
 
 JOURNAL = "events.jsonl"
+OURSELVES = "matins"
+OPEN_MAX = 2000
+"""Attempts that a runner is asked about at once."""
 
-LAST = ("exited", "cancelled")
-"""What a runner says of an attempt for good: a report that was asked for earlier and comes later changes nothing."""
+LIVING = ("running", "awaiting-checks")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What was known when a runner was asked. Its answer counts only for what is still as it was then: whatever was
+    learnt meanwhile is newer. `cursors`: per attempt, the bytes held of each stream; `statuses`: what it last was."""
+
+    cursors: dict[str, dict[str, int]]
+    statuses: dict[str, dict[str, Any] | None]
+    last_seen: datetime | None
+
+
+def ask(session: Session, runner: str) -> Asked:
+    """What to ask a runner about, and what is known before it answers."""
+    held = cursors(session, runner)
+    known = session.exec(select(AttemptRow).where(col(AttemptRow.id).in_(list(held)))).all()
+    last_seen = session.get_one(RunnerRow, runner).last_seen
+    return Asked(cursors=held, statuses={row.id: row.status for row in known}, last_seen=last_seen)
 
 
 def cursors(session: Session, runner: str) -> dict[str, dict[str, int]]:
-    """Per live attempt on the runner, the bytes held of each of its streams."""
-    live = select(AttemptRow.id).where(AttemptRow.runner == runner, col(AttemptRow.ended).is_(None))
-    held: dict[str, dict[str, int]] = {attempt_id: {} for attempt_id in session.exec(live).all()}
+    """Per attempt of which the runner may have something to tell, the bytes held of each of its streams."""
+    open_ones = select(AttemptRow.id).where(
+        AttemptRow.runner == runner, or_(col(AttemptRow.ended).is_(None), left_behind())
+    )
+    held: dict[str, dict[str, int]] = {attempt_id: {} for attempt_id in session.exec(open_ones.limit(OPEN_MAX)).all()}
     lengths = select(ChunkRow.attempt_id, ChunkRow.stream, func.sum(ChunkRow.length)).where(
         col(ChunkRow.attempt_id).in_(list(held))
     )
@@ -40,39 +64,89 @@ def record_hello(session: Session, runner: str, hello: Hello, now: datetime) -> 
     session.execute(update(RunnerRow).where(col(RunnerRow.name) == runner).values(**changes, detail=problem))
 
 
-def record_unreachable(session: Session, runner: str, kind: str, why: str) -> None:
+def record_unreachable(session: Session, runner: str, kind: str, why: str, now: datetime) -> None:
     """The runner did not answer. That says nothing about its attempts."""
     row = session.get_one(RunnerRow, runner)
+    if row.power != Power.UNREACHABLE:
+        _tell_episodes(session, runner, "runner-unreachable", {"runner": runner, "why": why}, now)
+        log_runner_event(session, runner, "unreachable", actor=OURSELVES, now=now, data={"why": why})
     row.power, row.detail = str(Power.UNREACHABLE), why
     row.link_errors = {**row.link_errors, kind: row.link_errors.get(kind, 0) + 1}
     session.add(row)
 
 
-def record_report(session: Session, runner: str, report: Report, now: datetime) -> bool:
+def record_report(session: Session, runner: str, report: Report, asked: Asked, now: datetime) -> bool:
     """Whether anything changed that a tick should look at."""
-    session.execute(
-        update(RunnerRow).where(col(RunnerRow.name) == runner).values(last_seen=now, power=str(Power.AWAKE))
-    )
-    changed = [record_status(session, status, now) for status in report.attempts]
+    _record_answer(session, runner, report, asked, now)
+    still = {row.id: row for row in _still_as_asked(session, runner, report, asked)}
+    changed = [_record_absence(session, row, report) for row in still.values() if asked.statuses.get(row.id)]
+    changed += [record_status(session, said, now) for said in report.attempts if said.attempt_id in still]
     for chunk in report.chunks:
         _record_chunk(session, chunk)
     return any(changed)
 
 
+def _record_answer(session: Session, runner: str, report: Report, asked: Asked, now: datetime) -> None:
+    row = session.get_one(RunnerRow, runner)
+    if row.power == Power.UNREACHABLE:
+        _tell_episodes(session, runner, "runner-back", {"runner": runner}, now)
+        log_runner_event(session, runner, "reachable", actor=OURSELVES, now=now)
+    if row.last_seen == asked.last_seen:
+        if row.boot_id and row.boot_id != report.boot_id:
+            log_runner_event(session, runner, "rebooted", actor=OURSELVES, now=now, data={"boot_id": report.boot_id})
+        row.boot_id = report.boot_id
+    row.last_seen, row.power = now, str(Power.AWAKE)
+    session.add(row)
+
+
+def _still_as_asked(session: Session, runner: str, report: Report, asked: Asked) -> list[AttemptRow]:
+    """The attempts that the report may speak of: given to this runner, and of which nothing newer was learnt."""
+    named = {*asked.statuses, *(said.attempt_id for said in report.attempts)}
+    rows = session.exec(select(AttemptRow).where(col(AttemptRow.id).in_(named), AttemptRow.runner == runner)).all()
+    return [row for row in rows if row.status == asked.statuses.get(row.id)]
+
+
+def _record_absence(session: Session, row: AttemptRow, report: Report) -> bool:
+    """What a report says of an attempt that was known before, by not calling it alive. A runner that calls it alive
+    has found its lock held, whatever boot it began under."""
+    alive = any(said.attempt_id == row.id and said.phase in LIVING for said in report.attempts)
+    boot_id, gone = ("", False) if alive else (report.boot_id, row.id in report.gone)
+    if (row.reported_boot_id, row.gone) == (boot_id, gone):
+        return False
+    row.reported_boot_id, row.gone = boot_id, gone
+    session.add(row)
+    return True
+
+
 def record_status(session: Session, status: AttemptStatus, now: datetime) -> bool:
-    """Keep the newest status of a live attempt; the first one shows that the launch arrived."""
+    """Keep the newest status of an attempt that is not settled on both sides; the first one shows that the launch
+    arrived. Nothing that is said after an attempt's end changes that, but that it is graded after all."""
     row = session.get(AttemptRow, status.attempt_id)
-    if row is None or row.ended is not None or row.fence != status.fence:
+    if row is None or row.acknowledged_at is not None or row.fence != status.fence:
         return False
     said = to_json(status)
-    if row.status == said or (row.status or {}).get("phase") in LAST:
+    if row.status == said or _is_final(row.status):
         return False
     first = row.status is None
     row.status, row.observed_at = said, now
+    if status.phase in LIVING:
+        row.reported_boot_id, row.gone = "", False
     session.add(row)
-    if first and status.phase != "cancelled":
+    if first and status.phase != "cancelled" and row.ended is None:
         _started(session, row, now)
     return True
+
+
+def _is_final(status: dict[str, Any] | None) -> bool:
+    phase = (status or {}).get("phase")
+    return phase == "cancelled" or (phase == "exited" and not (status or {}).get("gradable"))
+
+
+def _tell_episodes(session: Session, runner: str, event: str, data: dict[str, Any], now: datetime) -> None:
+    """In the log of each episode with a live attempt on the runner."""
+    live = select(AttemptRow).where(AttemptRow.runner == runner, col(AttemptRow.ended).is_(None))
+    for attempt in session.exec(live).all():
+        log_event(session, attempt.episode_id, event, now=now, attempt_id=attempt.id, data=data)
 
 
 def _started(session: Session, attempt: AttemptRow, now: datetime) -> None:

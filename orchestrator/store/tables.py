@@ -106,6 +106,8 @@ class AttemptRow(SQLModel, table=True):
     created_at: datetime = _moment()
     status: dict[str, Any] | None = _json(nullable=True)
     observed_at: datetime | None = _moment(nullable=True)
+    reported_boot_id: str = ""
+    gone: bool = False
     failure: str | None = None
     failure_detail: str = ""
     ended: str | None = None

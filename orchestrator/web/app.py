@@ -11,13 +11,14 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 import orchestrator
-from orchestrator.errors import BadInput, Conflict, MatinsError, NotAllowed, NotFound
+from orchestrator.errors import BadInput, Conflict, MatinsError, NotAllowed, NotFound, Unavailable
 from orchestrator.service.services import Services
 from orchestrator.web.auth import TokenGuard
 from orchestrator.web.campaigns import campaign_routes
 from orchestrator.web.episodes import episode_routes
 from orchestrator.web.files import file_routes
 from orchestrator.web.metrics import metrics_routes
+from orchestrator.web.operate import operating_routes
 from orchestrator.web.runners import runner_routes
 from orchestrator.web.views import moment
 
@@ -28,6 +29,7 @@ STATUS: tuple[tuple[type[MatinsError], int], ...] = (
     (NotFound, 404),
     (Conflict, 409),
     (BadInput, 422),
+    (Unavailable, 503),
 )
 
 
@@ -46,7 +48,7 @@ def create_app(services: Services, token: str) -> FastAPI:
         return {"version": orchestrator.__version__, "started_at": started_at}
 
     guarded = [Depends(TokenGuard(token))]
-    for routes in (campaign_routes, episode_routes, file_routes, runner_routes):
+    for routes in (campaign_routes, episode_routes, file_routes, runner_routes, operating_routes):
         app.include_router(routes(services), prefix="/api/v1", dependencies=guarded)
 
     @app.get("/api/v1/config", dependencies=guarded)

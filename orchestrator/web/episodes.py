@@ -13,6 +13,7 @@ from sqlmodel import Session, col
 from orchestrator.artifacts.layout import VERDICT
 from orchestrator.domain.fleet import FleetState
 from orchestrator.errors import Conflict
+from orchestrator.failpoints import reach
 from orchestrator.planning.explain import explain
 from orchestrator.service.intake import Submission, submit
 from orchestrator.service.places import attempt_folder
@@ -31,6 +32,7 @@ from orchestrator.store.queries import (
 )
 from orchestrator.store.tables import CampaignRow, EpisodeRow
 from orchestrator.web.campaigns import BundleBody
+from orchestrator.web.operate import UNNAMED, ByBody
 from orchestrator.web.views import attempt_view, episode_summary, event_view, stages_view
 
 EVENTS_PAGE = 1000
@@ -59,6 +61,7 @@ def episode_routes(services: Services) -> APIRouter:
             priority=body.priority,
         )
         campaign, episodes = submit(services, asked)
+        reach("intake-before-answer")
         summaries = [episode_summary(row, campaign) for row in episodes]
         return {"episodes": summaries, "campaign": campaign.name, "commit": campaign.commit}
 
@@ -110,17 +113,19 @@ def episode_routes(services: Services) -> APIRouter:
         with services.store.reading() as session:
             row, campaign = find_episode(session, prefix)
             fleet = _with(load_fleet(session), session, row, campaign)
-        return {"state": row.phase, "lines": list(explain(fleet, to_episode(row), services.now()))}
+        episode = next((each for each in fleet.episodes if each.id == row.id), to_episode(row))
+        return {"state": row.phase, "lines": list(explain(fleet, episode, services.now()))}
 
     @router.post("/{prefix}/cancel")
-    def cancel(prefix: str) -> dict[str, Any]:
+    def cancel(prefix: str, body: ByBody | None = None) -> dict[str, Any]:
+        by = body.by if body else UNNAMED
         with services.store.writing() as session:
             row, campaign = find_episode(session, prefix)
             if has_ended(row):
                 raise Conflict(f"episode {row.id} has ended: {row.phase}", "nothing is left to cancel")
             if not row.cancel_requested:
                 session.execute(update(EpisodeRow).where(col(EpisodeRow.id) == row.id).values(cancel_requested=True))
-                log_event(session, row.id, "cancel-requested", now=services.now())
+                log_event(session, row.id, "cancel-requested", now=services.now(), data={"by": by})
         services.doorbell.tick()
         return episode_summary(row, campaign)
 
@@ -131,7 +136,7 @@ def _with(fleet: FleetState, session: Session, row: EpisodeRow, campaign: Campai
     """The fleet with the campaign and the attempts of an episode that may have ended, so that it can be explained."""
     attempts = {attempt.id: attempt for attempt in fleet.attempts}
     for attempt in attempts_of(session, row.id):
-        attempts.setdefault(attempt.id, to_attempt(attempt, frozenset()))
+        attempts.setdefault(attempt.id, to_attempt(attempt))
     campaigns = {known.id: known for known in (*fleet.campaigns, to_campaign(campaign))}
     return FleetState(
         runners=fleet.runners,

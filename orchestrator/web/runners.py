@@ -2,46 +2,23 @@
 
 from __future__ import annotations
 
-import re
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from sqlmodel import Session
 
 from orchestrator.domain.fleet import FleetState
-from orchestrator.domain.runner import Health, Operation, Power, Prices, Service
-from orchestrator.errors import BadInput, Conflict
+from orchestrator.errors import BadInput, Conflict, LinkError
+from orchestrator.machines import ssh, ssh_connect
 from orchestrator.service.services import Services
+from orchestrator.store.changes import log_runner_event
 from orchestrator.store.convert import to_runner
 from orchestrator.store.fleet import load_fleet
-from orchestrator.store.queries import find_runner, list_runners
+from orchestrator.store.queries import find_runner, list_runners, runner_events_of
 from orchestrator.store.tables import RunnerRow
-from orchestrator.web.views import runner_view
-
-NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-
-
-class SlotsBody(BaseModel):
-    agent: int = Field(default=1, ge=1, le=64)
-    build: int = Field(default=1, ge=1, le=64)
-
-
-class WattsBody(BaseModel):
-    asleep: float = Field(default=0.0, ge=0)
-    idle: float = Field(default=0.0, ge=0)
-    busy: float = Field(default=0.0, ge=0)
-
-
-class RunnerBody(BaseModel):
-    """A runner to add. Prices in USD, power in watts."""
-
-    name: str
-    kind: str = "local"
-    tags: list[str] = []
-    slots: SlotsBody = SlotsBody()
-    price_per_hour: float = Field(default=0.0, ge=0)
-    watts: WattsBody = WattsBody()
-    price_per_kwh: float = Field(default=0.0, ge=0)
+from orchestrator.web.new_runner import HostBody, RunnerBody, new_row, pins_anew, refuse_twin
+from orchestrator.web.views import runner_event_view, runner_view
 
 
 def runner_routes(services: Services) -> APIRouter:
@@ -49,15 +26,32 @@ def runner_routes(services: Services) -> APIRouter:
 
     @router.post("", status_code=201)
     def add(body: RunnerBody) -> dict[str, Any]:
-        row = _new_row(body, services)
+        row = new_row(body, services.now())
         with services.store.writing() as session:
-            if session.get(RunnerRow, body.name) is not None:
+            known = session.get(RunnerRow, body.name)
+            if known is None:
+                refuse_twin(row, list_runners(session))
+                session.add(row)
+            elif pins_anew(row, known):
+                row = _pin(session, known, row, services.now())
+            else:
                 raise Conflict(f"there is a runner {body.name!r} already", "choose another name")
-            session.add(row)
             session.flush()
             view = _view(load_fleet(session), row)
         services.doorbell.tick()
         return view
+
+    @router.post("/host-key")
+    def host_key(body: HostBody) -> dict[str, Any]:
+        if not ssh.HOST.fullmatch(body.host):
+            raise BadInput(f"{body.host[:80]!r} is no host", "give a name or an address")
+        try:
+            offered = ssh_connect.scan(body.host, body.port)
+        except LinkError as error:
+            raise Conflict(
+                f"the host key could not be asked for: {error}", "is it awake, and is that its port?"
+            ) from error
+        return {"host": body.host, "port": body.port, "host_key": offered.text, "fingerprint": offered.fingerprint}
 
     @router.get("")
     def runners() -> dict[str, Any]:
@@ -68,38 +62,19 @@ def runner_routes(services: Services) -> APIRouter:
     @router.get("/{name}")
     def show(name: str) -> dict[str, Any]:
         with services.store.reading() as session:
-            return _view(load_fleet(session), find_runner(session, name))
+            events = [runner_event_view(event) for event in runner_events_of(session, name)]
+            return {**_view(load_fleet(session), find_runner(session, name)), "events": events}
 
     return router
 
 
-def _new_row(body: RunnerBody, services: Services) -> RunnerRow:
-    if not NAME.fullmatch(body.name):
-        raise BadInput(f"{body.name!r} is not a runner's name", "use a-z, 0-9 and - (at most 63)")
-    if body.kind != "local":
-        raise BadInput(f"runners of kind {body.kind!r} cannot be added yet", "add this machine with --local")
-    prices = Prices(
-        hardware_usd_per_h=body.price_per_hour,
-        asleep_w=body.watts.asleep,
-        idle_w=body.watts.idle,
-        busy_w=body.watts.busy,
-        energy_usd_per_kwh=body.price_per_kwh,
-    )
-    return RunnerRow(
-        name=body.name,
-        kind=body.kind,
-        power=str(Power.UNKNOWN),
-        operation=str(Operation.NONE),
-        service=str(Service.IN_SERVICE),
-        health=str(Health.UNKNOWN),
-        agent_slots=body.slots.agent,
-        build_slots=body.slots.build,
-        tags=sorted(set(body.tags)),
-        prices=vars(prices),
-        link_errors={},
-        observe_after=services.now(),
-        added_at=services.now(),
-    )
+def _pin(session: Session, known: RunnerRow, row: RunnerRow, now: datetime) -> RunnerRow:
+    """The same runner with other keys. What it runs is not touched: the machine says itself whether it still does."""
+    was = {"host_key": known.host_key, "key_path": known.key_path}
+    known.host_key, known.key_path, known.observe_after = row.host_key, row.key_path, now
+    session.add(known)
+    log_runner_event(session, known.name, "keys-pinned", actor="operator", now=now, data={"was": was})
+    return known
 
 
 def _view(fleet: FleetState, row: RunnerRow) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.domain.runner import Runner, shown_state
-from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow, EventRow, RunnerRow
+from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow, EventRow, RunnerEventRow, RunnerRow
 
 Json = dict[str, Any]
 
@@ -40,6 +40,7 @@ def episode_summary(row: EpisodeRow, campaign: CampaignRow) -> Json:
         "detail": row.detail,
         "runner": row.runner,
         "priority": row.priority,
+        "retry_of": row.retry_of,
         **{key: result.get(key) for key in VERDICT_KEYS},
         "phase_seconds": _phase_seconds(result.get("stages", [])),
         "submitted_at": moment(row.submitted_at),
@@ -80,12 +81,21 @@ def event_view(row: EventRow) -> Json:
     return {"seq": row.id, "at": moment(row.at), "source": row.source, "event": row.event, "data": row.data}
 
 
+def runner_event_view(row: RunnerEventRow) -> Json:
+    return {"at": moment(row.at), "event": row.event, "actor": row.actor, "data": row.data}
+
+
 def runner_view(row: RunnerRow, runner: Runner, running: list[str]) -> Json:
     hello = row.hello or {}
     gpu = next(iter(hello.get("gpus", [])), {})
     return {
         "name": row.name,
         "kind": row.kind,
+        "host": row.host or None,
+        "port": row.port if row.host else None,
+        "user": row.ssh_user or None,
+        "home": row.home or None,
+        "host_key": row.host_key or None,
         "state": shown_state(runner, len(running)),
         "power": row.power,
         "operation": row.operation,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from runner_agent import clock, locks, trees
+from runner_agent import clock, locks, retention, trees
 from runner_agent.context import Context, StageEnd
 from runner_agent.control import InfrastructureFault
 from runner_agent.files import read_json, remove_tree, write_json
@@ -29,6 +29,7 @@ def run(context: Context) -> StageEnd:
             how = "made"
         else:
             how = "reused"
+        retention.touch_used(base.root)
     context.found.base_built = ready["build"] == "ok"
     _copy_logs(base, context.out / "logs")
     context.write("tests.json", {"baseline": read_json(base.tests), "candidate": {}})

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from runner_agent import clock, protocol, trees
+from runner_agent import clock, failpoints, locks, protocol, trees
 from runner_agent.confinement import AGENT_FILE, SCRATCH, TREE, Bind, Wish
 from runner_agent.context import Context, DeliveredChecks, StageEnd
 from runner_agent.control import InfrastructureFault
@@ -35,7 +35,6 @@ class ToolFailed(InfrastructureFault):
 def run(context: Context) -> StageEnd:
     """Writes `grade/evidence.json`. Patterns are searched first: a command runs the agent's code, which may write."""
     delivered = _await_checks(context)
-    context.found.graded = delivered.complete
     _restore(context)
     (context.out / "grade").mkdir(exist_ok=True)
     found = _from_diff(context)
@@ -49,7 +48,9 @@ def run(context: Context) -> StageEnd:
         **found,
         "checks": [_evidence(check, opened, results.get(check.id, {})) for check in delivered.checks],
     }
+    failpoints.reach(context.home, "grade-before-evidence")
     context.write("grade/evidence.json", evidence)
+    context.found.graded = delivered.complete
     if not delivered.complete:
         return StageEnd(result="failed", detail="the hidden checks did not come in time; this can be graded later")
     return StageEnd(detail=f"{len(delivered.checks)} checks")
@@ -79,18 +80,31 @@ def _await_checks(context: Context) -> DeliveredChecks:
     spec = context.spec
     if spec.hidden_checks == 0:
         return DeliveredChecks(checks=spec.checks, complete=True)
-    context.journal.record("awaiting-checks", hidden=spec.hidden_checks)
-    began = clock.monotonic_s()
-    while not context.folder.checks.exists():
-        waited = clock.monotonic_s() - began
-        if waited > spec.limits.grade_wait_s:
-            return DeliveredChecks(checks=spec.checks, complete=False)
-        context.control.extend(POLL_S)
-        context.control.check()
-        clock.pause(POLL_S)
+    if not context.folder.checks.exists() and not _came(context):
+        return DeliveredChecks(checks=spec.checks, complete=False)
     request = protocol.from_json(GradeRequest, read_json(context.folder.checks))
     context.journal.record("checks-delivered", checks=len(request.checks))
     return DeliveredChecks(checks=(*spec.checks, *request.checks), complete=True)
+
+
+def _came(context: Context) -> bool:
+    """Waits for the hidden checks. That they are waited for no more is written down under the lock under which they are
+    handed over: whoever has handed them over in time is heard, and whoever has not knows it."""
+    wait_s = context.spec.limits.grade_wait_s
+    context.journal.record("awaiting-checks", hidden=context.spec.hidden_checks)
+    failpoints.reach(context.home, "awaiting-checks")
+    began = clock.monotonic_s()
+    while (waited := clock.monotonic_s() - began) <= wait_s:
+        if context.folder.checks.exists():
+            return True
+        context.control.check()
+        clock.pause(POLL_S)
+        context.control.extend(clock.monotonic_s() - began - waited)
+    with locks.held(context.home.launch_lock, check=context.control.check):
+        if context.folder.checks.exists():
+            return True
+        context.journal.record("checks-missed", waited_s=round(waited, 3))
+        return False
 
 
 def _from_diff(context: Context) -> dict[str, Any]:
@@ -156,7 +170,7 @@ def _commands(context: Context, checks: tuple[Check, ...]) -> dict[str, dict[str
 
 def _command(context: Context, check: Check, command: Command) -> dict[str, Any]:
     """Lays the check's files over the tree, runs its command, takes them away."""
-    log = f"grade/{check.id.replace('/', '-')}.log"
+    log = _log(context, check)
     files = [protocol.to_json(file) for file in check.files]
     if files:
         try:
@@ -178,6 +192,12 @@ def _command(context: Context, check: Check, command: Command) -> dict[str, Any]
         "log": log,
         "problem": outcome.detail if outcome.result in ("timed-out", "crashed") else "",
     }
+
+
+def _log(context: Context, check: Check) -> str:
+    """A log of its own also for the second run, where grading was resumed: the first one was told of already."""
+    name = f"grade/{check.id.replace('/', '-')}"
+    return f"{name}-resumed.log" if (context.out / f"{name}.log").exists() else f"{name}.log"
 
 
 def _evidence(check: Check, opened: tuple[str, ...], result: dict[str, Any]) -> dict[str, Any]:

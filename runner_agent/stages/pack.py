@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from runner_agent import manifest, protocol
+from runner_agent import failpoints, manifest, protocol, redaction
 from runner_agent.context import Context, StageEnd
 from runner_agent.manifest import Artifact
 from runner_agent.protocol import ExitReason, StageRecord
@@ -13,16 +13,24 @@ LISTED = ("diff.patch", "commits.bundle", "tests.json", "grade/evidence.json", "
 FOLDERS = ("agent", "logs", "smoke", "grade")
 
 
-def run(context: Context, reason: ExitReason, stages: tuple[StageRecord, ...]) -> StageEnd:
-    """Saves what there is, whatever the reason: an attempt that was cut short has logs too."""
-    if (context.folder.shadow / "HEAD").exists():
+def run(
+    context: Context, reason: ExitReason, stages: tuple[StageRecord, ...], *, history_kept: bool = False
+) -> StageEnd:
+    """Saves what there is, whatever the reason: an attempt that was cut short has logs too. `history_kept`: diff and
+    commits are in the folder already."""
+    if not history_kept and (context.folder.shadow / "HEAD").exists():
         _history(context)
     shutil.copyfile(context.folder.events, context.out / "events.jsonl")
     context.write("exit-preview.json", {"reason": reason, "stages": [protocol.to_json(stage) for stage in stages]})
     listed = [Artifact(source=name, destination=name) for name in LISTED]
     folders = [Artifact(source=f"{name}/", destination=name, type="directory") for name in FOLDERS]
     manifest.artifacts(context.out, [*listed, *folders])
-    return StageEnd(detail=f"{manifest.write_sums(context.out)} files")
+    # A secret may have come in pieces, or stand in a path; git's own archive cannot be rewritten.
+    redaction.scrub(context.out, context.seam.redaction, but=("commits.bundle",))
+    failpoints.reach(context.home, "pack-before-sums")
+    files = manifest.write_sums(context.out)
+    failpoints.reach(context.home, "pack-after-sums")
+    return StageEnd(detail=f"{files} files")
 
 
 def _history(context: Context) -> None:

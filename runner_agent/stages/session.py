@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from runner_agent import agents, clock
+from runner_agent import agents, clock, failpoints
 from runner_agent.agents import prompt
 from runner_agent.confinement import AGENT_FILE, AGENT_FOLDER, TREE, Bind, Wish
 from runner_agent.context import Context, StageEnd
-from runner_agent.control import InfrastructureFault, Interrupted
+from runner_agent.control import DiskFloor, InfrastructureFault, Interrupted
 from runner_agent.files import write_json
 from runner_agent.process import Outcome, Streams
 from runner_agent.protocol import Agent, Item, Session, Turn
@@ -76,20 +76,20 @@ def run(context: Context, number: int, session: Session) -> StageEnd:
         raise InfrastructureFault("an episode with sessions names no agent")
     talk = _Talk(context=context, agent=agent, session=number, deadline_s=_deadline_s(context))
     end = StageEnd(detail=f"session {number}: no turn")
-    interrupted: Interrupted | None = None
+    interrupted: Interrupted | DiskFloor | None = None
     try:
         for position, turn in enumerate(session.turns, 1):
             end = talk.hold(position, turn)
-            if end.result == "timed-out":
+            if end.cut:
                 break
-    except Interrupted as stop:
+    except (Interrupted, DiskFloor) as stop:
         interrupted = stop
         context.control.settle()
     problem = _commit(context, number)
     if interrupted is not None:
         raise interrupted
-    context.found.session_ended_early = end.result == "timed-out"
-    return end if not problem else StageEnd(result="failed", detail=f"{end.detail}; {problem}")
+    context.found.session_ended_early = end.cut
+    return end if not problem else replace(end, result="failed", detail=f"{end.detail}; {problem}")
 
 
 def _deadline_s(context: Context) -> float:
@@ -101,9 +101,11 @@ def _commit(context: Context, number: int) -> str:
     taken into its commit, or an empty text: what an agent left can be too much to read, and that ends no episode."""
     with contextlib.suppress(OSError):
         context.seam.quiesce()
+    failpoints.reach(context.home, "session-before-commit")
     commit, why = context.shadow.commit(context.folder.tree, f"session {number}")
     problem = f"the tree of session {number} could not be recorded, the last commit stands: {why}" if why else ""
     context.journal.record("session-committed", session=number, commit=commit, problem=problem)
+    failpoints.reach(context.home, "session-after-commit")
     return problem
 
 
@@ -132,7 +134,7 @@ class _Talk:
             command = agents.adapter(self.agent.kind).command(self.agent, self._turn_context(number, said))
             try:
                 outcome = self._run(command, replace(streams, stdin=command.stdin))
-            except Interrupted as stop:
+            except (Interrupted, DiskFloor) as stop:
                 self._write({**entry, "started_at": began, "finished_at": clock.utc_now(), **_cut_short(stop)})
                 raise
             raw = streams.stdout.read_bytes()[offset:]
@@ -144,7 +146,11 @@ class _Talk:
             "turn-finished", session=self.session, turn=number, result=outcome.result, seconds=outcome.seconds
         )
         detail = f"session {self.session}: turn {number} {outcome.result}"
-        return StageEnd(result=outcome.result, detail=f"{detail}: {outcome.detail}" if outcome.detail else detail)
+        return StageEnd(
+            result=outcome.result,
+            detail=f"{detail}: {outcome.detail}" if outcome.detail else detail,
+            cut=outcome.limit in ("time", "disk"),
+        )
 
     def _items(self) -> tuple[Item, ...]:
         return self.context.spec.items
@@ -203,7 +209,9 @@ class _Talk:
         self.context.append(f"agent/session-{self.session}/turns.jsonl", entry)
 
 
-def _cut_short(stop: Interrupted) -> dict[str, Any]:
+def _cut_short(stop: Interrupted | DiskFloor) -> dict[str, Any]:
+    if isinstance(stop, DiskFloor):
+        return {"result": "failed", "detail": str(stop)}
     return {"result": "timed-out" if stop.reason == "wall-limit" else "crashed", "detail": stop.reason}
 
 

@@ -18,6 +18,7 @@ from pydantic_core import PydanticUndefined
 from orchestrator.domain import campaign
 from orchestrator.domain.campaign_file import read_campaign
 from orchestrator.domain.reasons import MEANINGS, EndReason
+from orchestrator.planning.evidence import TABLE
 from orchestrator.scoring.verdict import FlagKind
 from orchestrator.service.services import Services
 from orchestrator.settings import Settings
@@ -140,7 +141,8 @@ def test_each_end_reason_is_described_as_the_table_of_reasons_has_it() -> None:
     known = {
         str(reason): [
             means.kind,
-            *("yes" if told else "no" for told in (means.signal, means.retry)),
+            "yes" if means.signal else "no",
+            f"{means.retry.where}, {means.retry.first_s:g} s" if means.retry else "no",
             means.payer,
             means.says,
         ]
@@ -149,6 +151,15 @@ def test_each_end_reason_is_described_as_the_table_of_reasons_has_it() -> None:
 
     assert described == known
     assert set(known) == {str(reason) for reason in EndReason}
+
+
+def test_the_evidence_for_a_retry_is_described_row_by_row() -> None:
+    described = [(set(ticked(cells[0])), cells[1]) for cells in rows(page("recovery.md"), "Unreachable is not dead")]
+
+    assert described == [
+        ({str(fact) for fact in row.facts}, str(row.decision) + (f", `{row.reason}`" if row.reason else ""))
+        for row in TABLE
+    ]
 
 
 def test_each_kind_of_flag_is_named() -> None:

@@ -158,6 +158,37 @@ def cancel(episodes: EpisodeIds, as_json: AsJson = False) -> None:
     cancel_episodes(episodes, as_json=as_json)
 
 
+@group.command("retry")
+def retry(episodes: EpisodeIds, as_json: AsJson = False) -> None:
+    """Try ended episodes afresh: those that failed, were cancelled, or have no valid verdict.
+
+    Each becomes a new episode of the same campaign, agent, model and priority; the old one stays as it ended.
+    Prints the ids of the new ones, one a line.
+
+    \b
+    Example:
+      matins episode retry 3f2a
+    """
+    from orchestrator.cli.episodes.acts import retry_episodes
+
+    retry_episodes(episodes, as_json=as_json)
+
+
+@group.command("rescore")
+def rescore(episodes: EpisodeIds, as_json: AsJson = False) -> None:
+    """Judge the kept artifacts of episodes again. One that ended as scoring-failed gets its verdict by this.
+
+    What is derived from the artifacts is written anew, so pull them again afterwards.
+
+    \b
+    Example:
+      matins episode rescore 3f2a
+    """
+    from orchestrator.cli.episodes.acts import rescore_episodes
+
+    rescore_episodes(episodes, as_json=as_json)
+
+
 @group.command("explain")
 def explain(episode: EpisodeId, as_json: AsJson = False) -> None:
     """Say why an episode is where it is: why it waits, why it was retried, why its verdict is not valid.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +18,20 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The runner's name.")]
 def add(
     name: Name,
     local: Annotated[bool, typer.Option("--local", help="The runner is this machine.")] = False,
+    host: Annotated[str | None, typer.Option(metavar="H", help="The runner's name or address, for SSH.")] = None,
+    port: Annotated[int | None, typer.Option(metavar="P", min=1, max=65535, help="Its SSH port. [22]")] = None,
+    user: Annotated[str | None, typer.Option(metavar="U", help="The account to log in to.")] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A private key without passphrase, on this machine."),
+    ] = None,
+    host_key: Annotated[
+        str | None, typer.Option(metavar='"TYPE BASE64"', help="The host's public key, which is pinned.")
+    ] = None,
+    home: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Matins' folder there, from the account's home. [.matins-runner]"),
+    ] = None,
     slots: Annotated[
         str | None,
         typer.Option(metavar="agent=N,build=N", help="How many episodes, and builds, run at once. [agent=1,build=1]"),
@@ -31,18 +46,18 @@ def add(
         str | None, typer.Option(metavar="asleep=W,idle=W,busy=W", help="What the machine draws, in watts.")
     ] = None,
     price_per_kwh: Annotated[float | None, typer.Option(metavar="USD", min=0, help="What a kWh costs.")] = None,
-    host: Annotated[str | None, typer.Option(hidden=True)] = None,
-    port: Annotated[str | None, typer.Option(hidden=True)] = None,
-    user: Annotated[str | None, typer.Option(hidden=True)] = None,
-    key: Annotated[str | None, typer.Option(hidden=True)] = None,
-    host_key: Annotated[str | None, typer.Option(hidden=True)] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add this machine as a runner.
+    """Add this machine, or one that is reached over SSH, as a runner.
+
+    Without --host-key, the key that the host offers is shown and has to be confirmed at a terminal. It is pinned:
+    a host that shows another one later is not talked to. To pin a new key, add the same runner with it again.
 
     \b
     Examples:
       matins runner add local --local
+      matins runner add gpu1 --host 10.0.0.2 --user matins \\
+          --key ~/.ssh/matins --host-key "ssh-ed25519 AAAA..."
       matins runner add desk --local --slots agent=2,build=1 --tag vulkan \\
           --price-per-hour 0.12 --watts asleep=2,idle=60,busy=350 \\
           --price-per-kwh 0.30
@@ -53,7 +68,12 @@ def add(
         NewRunner(
             name=name,
             local=local,
-            over_ssh=any(part is not None for part in (host, port, user, key, host_key)),
+            host=host,
+            port=port,
+            user=user,
+            key=key,
+            host_key=host_key,
+            home=home,
             slots=slots,
             tags=tuple(tags or ()),
             price_per_hour=price_per_hour,

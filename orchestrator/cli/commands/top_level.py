@@ -1,4 +1,4 @@
-"""`matins up` and `matins demo`."""
+"""`matins up`, its parts one by one, and `matins demo`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.commands.options import AsJson
+from orchestrator.cli.serve import Part
 
 
 def register(app: typer.Typer) -> None:
     app.command("up")(up)
+    for part in (api, worker, beat):
+        app.command(part.__name__)(part)
     app.command("demo")(demo)
 
 
@@ -24,9 +27,49 @@ def up() -> None:
     Example:
       matins up
     """
+    _serve("up")
+
+
+def api() -> None:
+    """Run the HTTP API alone, until Ctrl-C or SIGTERM.
+
+    Beside it run `matins worker` and `matins beat`; they meet at MATINS_DATABASE_URL and MATINS_BROKER_URL.
+
+    \b
+    Example:
+      matins api
+    """
+    _serve("api")
+
+
+def worker() -> None:
+    """Run a worker alone, until Ctrl-C or SIGTERM.
+
+    It plans, asks runners and does acts. Any number may run.
+
+    \b
+    Example:
+      matins worker
+    """
+    _serve("worker")
+
+
+def beat() -> None:
+    """Run the scheduler alone, until Ctrl-C or SIGTERM.
+
+    A second one changes nothing but that the first may fail.
+
+    \b
+    Example:
+      matins beat
+    """
+    _serve("beat")
+
+
+def _serve(part: Part) -> None:
     from orchestrator.cli.serve import serve
 
-    raise typer.Exit(serve())
+    raise typer.Exit(serve(part))
 
 
 def demo(

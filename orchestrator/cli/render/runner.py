@@ -39,6 +39,9 @@ def details(runner: Runner) -> Iterator[str]:
         "state": runner.state,
         "detail": runner.detail,
         "kind": runner.kind,
+        "address": f"{runner.user}@{runner.host}:{runner.port}" if runner.host else None,
+        "home": runner.home,
+        "host key": runner.host_key,
         "power": runner.power,
         "operation": runner.operation,
         "service": runner.service,
@@ -61,6 +64,9 @@ def details(runner: Runner) -> Iterator[str]:
     tools = hello.get("tools")
     for name, version in sorted(tools.items()) if isinstance(tools, dict) else ():
         yield f"  {'tool':<17} {name} {version}"
+    for event in runner.events:
+        told = " ".join(f"{key}={value}" for key, value in (event.data or {}).items() if value not in (None, "", []))
+        yield f"  {values.time(event.at)}  {event.event} by {values.text(event.actor)}  {told}".rstrip()
 
 
 _TOLD = (

@@ -63,6 +63,7 @@ class FakeApi:
         self.token: str | None = TOKEN
         self.episodes: dict[str, FakeEpisode] = {}
         self.runners: list[Json] = []
+        self.host_key: Json = {}
         self.settings: list[Json] = [{"name": "tick_s", "value": "1.0", "source": "default"}]
         self.problems: list[Json] = []
         self.asked: list[tuple[str, str, Json]] = []
@@ -120,6 +121,8 @@ class FakeApi:
             case "GET", ["runners", name]:
                 found = next((runner for runner in self.runners if runner["name"] == name), None)
                 return (200, found) if found else _error(404, f"there is no runner {name!r}")
+            case "POST", ["runners", "host-key"]:
+                return 200, self.host_key
             case "POST", ["runners"]:
                 return self._add_runner(body)
             case "POST", ["campaigns", "check"]:

@@ -90,7 +90,10 @@ def test_a_token_file_that_others_may_read_is_4(matins: Matins) -> None:
         ("episode", "submit", "campaign.toml"),
         ("episode", "submit", "campaign.toml", "--agent", "x", "-n", "0"),
         ("runner", "add", "r"),
-        ("runner", "add", "r", "--host", "10.0.0.2", "--user", "u", "--key", "k"),
+        ("runner", "add", "r", "--host", "10.0.0.2", "--key", "k"),
+        ("runner", "add", "r", "--host", "10.0.0.2", "--user", "u"),
+        ("runner", "add", "r", "--host", "10.0.0.2", "--user", "u", "--key", "k", "--local"),
+        ("runner", "add", "r", "--host", "10.0.0.2", "--port", "0", "--user", "u", "--key", "k"),
         ("runner", "add", "r", "--local", "--slots", "agent=1.5"),
         ("runner", "add", "r", "--local", "--slots", "agent"),
         ("runner", "add", "r", "--local", "--watts", "idle=-1"),
@@ -110,9 +113,17 @@ def test_wrong_usage_is_2_and_asks_nothing_of_the_orchestrator(
     assert api.asked == []
 
 
-def test_a_runner_over_ssh_is_refused_in_a_plain_sentence(matins: Matins) -> None:
-    outcome = matins("runner", "add", "r", "--host", "10.0.0.2")
-    assert "SSH" in outcome.err and "--local" in outcome.err
+def test_without_a_terminal_nobody_confirms_a_host_key_but_the_command_that_would_is_shown(
+    matins: Matins, api: FakeApi
+) -> None:
+    api.host_key = {"host_key": "ssh-ed25519 AAAAC3Nz", "fingerprint": "SHA256:abc"}
+    outcome = matins("runner", "add", "r", "--host", "10.0.0.2", "--user", "u", "--key", "/k", "--tag", "a b")
+    assert (outcome.status, outcome.out, api.runners) == (2, "", [])
+    assert "SHA256:abc" in outcome.err
+    assert (
+        "matins runner add r --host 10.0.0.2 --user u --key /k --host-key 'ssh-ed25519 AAAAC3Nz' --tag 'a b'"
+        in outcome.err
+    )
 
 
 def test_an_address_that_is_none_is_2(matins: Matins, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,7 @@ from runner_agent.protocol import (
     Limits,
     Measure,
     OverlayFile,
+    PullRequest,
     ReportRequest,
     Session,
     Smoke,
@@ -122,8 +123,10 @@ class Rig:
         return self.status(spec)
 
     def status(self, spec: LaunchSpec) -> AttemptStatus:
-        found = self.link.report(ReportRequest(cursors={})).attempts
-        return next(status for status in found if status.attempt_id == spec.attempt_id)
+        return next(status for status in self.statuses() if status.attempt_id == spec.attempt_id)
+
+    def statuses(self) -> tuple[AttemptStatus, ...]:
+        return self.link.report(ReportRequest(cursors={})).attempts
 
     def wait(self, spec: LaunchSpec, until: Callable[[AttemptStatus], bool]) -> AttemptStatus:
         """Asks the runner again and again; fails after `WAIT_S`."""
@@ -146,7 +149,8 @@ class Rig:
         return [stage.result for stage in status.exit.stages if stage.stage == name][-1]
 
     def pull(self, spec: LaunchSpec) -> dict[str, bytes]:
-        with self.link.pull(request(spec)) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+        asked = PullRequest(attempt_id=spec.attempt_id, episode_id=spec.episode_id, fence=spec.fence)
+        with self.link.pull(asked) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
             return {member.name: _content(tar, member) for member in tar}
 
 

@@ -1,20 +1,25 @@
-"""The rules of a link, held by the fake and by a real runner alike."""
+"""The rules of a link, held by the fake and by a real runner alike, beside us or reached over SSH."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+import io
+import tarfile
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import pytest
 
+from orchestrator.domain.runner import Address
 from orchestrator.errors import LinkRefused
 from orchestrator.machines.fake import FakeLink
 from orchestrator.machines.link import Link
-from runner_agent.protocol import AttemptRequest, GradeRequest, LaunchSpec, ReportRequest
+from orchestrator.machines.ssh import SshLink
+from runner_agent.protocol import AttemptRequest, GradeRequest, LaunchSpec, PullRequest, ReportRequest
 from tests.integration.runner_agent.rig import Rig
 from tests.integration.runner_agent.rig import request as ask
+from tests.sshd import Sshd
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +31,26 @@ class Bench:
     finish: Callable[[LaunchSpec], None]
 
 
-@pytest.fixture(params=["fake", "local"])
+@pytest.fixture(scope="module")
+def over_ssh(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshLink]:
+    """The same runner, through a real sshd."""
+    with Sshd(tmp_path_factory.mktemp("sshd")) as sshd:
+        address = Address(
+            runner="gpu1",
+            kind="ssh",
+            host="127.0.0.1",
+            port=sshd.port,
+            user=sshd.user,
+            key_path=str(sshd.key),
+            host_key=sshd.host_key,
+            home=str(rig.home.root),
+        )
+        link = SshLink(address)
+        yield link
+        link.close()
+
+
+@pytest.fixture(params=["fake", "local", "ssh"])
 def bench(request: pytest.FixtureRequest, rig: Rig) -> Bench:
     kind: str = request.param
 
@@ -47,7 +71,8 @@ def bench(request: pytest.FixtureRequest, rig: Rig) -> Bench:
         rig.link.cancel(ask(spec))
         rig.end(spec)
 
-    return Bench(link=rig.link, spec=spec, finish=cancel)
+    link: Link = request.getfixturevalue("over_ssh") if kind == "ssh" else rig.link
+    return Bench(link=link, spec=spec, finish=cancel)
 
 
 def refusal(act: Callable[[], object]) -> str:
@@ -84,7 +109,13 @@ def test_one_attempt_from_first_launch_to_its_acknowledgement(bench: Bench) -> N
     assert events.count(b"attempt-started") == 1
     assert stream(link, spec, len(events) - 10) == events[-10:]
     assert stream(link, spec, len(events)) == b""
-    assert b"diff.patch" in pulled(link, ask(spec))
+    whole = pulled(link, ask(spec))
+    assert b"diff.patch" in whole
+    with tarfile.open(fileobj=io.BytesIO(whole)) as tar:
+        sizes = {member.name: member.size for member in tar if member.size}
+    with tarfile.open(fileobj=io.BytesIO(pulled(link, ask(spec), sizes))) as tar:
+        # All is held: what comes are the checksums and what is empty.
+        assert {member.name for member in tar if member.size} == {"RUNNER_SHA256SUMS"}
 
     link.acknowledge(ask(spec))
     link.acknowledge(ask(spec))
@@ -104,6 +135,7 @@ def test_five_launches_at_once_start_once(bench: Bench) -> None:
     assert stream(bench.link, spec, 0).count(b"attempt-started") == 1
 
 
+@pytest.mark.fault(18)
 def test_a_cancelled_attempt_that_never_started_never_will(bench: Bench) -> None:
     link, spec = bench.link, bench.spec("tombstone")
     assert link.cancel(ask(spec)).phase == "cancelled"
@@ -120,15 +152,33 @@ def test_an_attempt_that_nobody_launched_is_unknown(bench: Bench) -> None:
     assert refusal(lambda: pulled(link, ask(spec))) == "unknown-attempt"
     assert refusal(lambda: link.grade(grade(spec))) == "unknown-attempt"
     link.acknowledge(ask(spec))
-    assert link.report(ReportRequest(cursors={spec.attempt_id: {}})).chunks == ()
+    told = link.report(ReportRequest(cursors={spec.attempt_id: {}}))
+    assert (told.chunks, told.gone) == ((), (spec.attempt_id,))
+
+
+def test_an_attempt_is_gone_only_if_no_folder_tells_of_it(bench: Bench) -> None:
+    link, spec = bench.link, bench.spec("here")
+    cancelled = replace(ask(spec), attempt_id=f"{spec.attempt_id}-never", episode_id=f"{spec.episode_id}-never")
+    link.cancel(cancelled)
+    link.launch(spec)
+    asked = ReportRequest(cursors={spec.attempt_id: {}, cancelled.attempt_id: {}})
+    told = link.report(asked)
+    assert told.gone == ()
+    mine = next(each for each in told.attempts if each.attempt_id == spec.attempt_id)
+    assert mine.boot_id == told.boot_id
+    bench.finish(spec)
+    link.acknowledge(ask(spec))
+    link.acknowledge(cancelled)
+    assert link.report(asked).gone == ()
 
 
 def grade(spec: LaunchSpec) -> GradeRequest:
     return GradeRequest(attempt_id=spec.attempt_id, episode_id=spec.episode_id, fence=spec.fence, checks=())
 
 
-def pulled(link: Link, asked: AttemptRequest) -> bytes:
-    with link.pull(asked) as file:
+def pulled(link: Link, asked: AttemptRequest, held: dict[str, int] | None = None) -> bytes:
+    request = PullRequest(attempt_id=asked.attempt_id, episode_id=asked.episode_id, fence=asked.fence, held=held or {})
+    with link.pull(request) as file:
         return file.read()
 
 

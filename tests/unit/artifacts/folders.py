@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -138,10 +139,10 @@ def write(folder: Path, files: dict[str, str]) -> Path:
     return folder
 
 
-def streamed(out: Path) -> io.BytesIO:
+def streamed(out: Path, held: Mapping[str, int] | None = None) -> io.BytesIO:
     """The folder's manifest and then its tar stream, both made by the runner's code."""
     manifest.write_sums(out)
     stream = io.BytesIO()
-    manifest.stream(out, stream)
+    manifest.stream(out, stream, held)
     stream.seek(0)
     return stream

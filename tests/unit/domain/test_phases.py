@@ -14,9 +14,10 @@ def test_a_good_life_goes_through_every_phase_to_done() -> None:
     assert phase is Phase.DONE
 
 
-def test_an_ended_episode_takes_no_event() -> None:
+def test_an_ended_episode_takes_no_event_but_to_be_scored_again() -> None:
     for phase in ENDED:
-        for event in Event:
+        assert TRANSITIONS.get((phase, Event.RESCORE), Phase.DONE) is Phase.DONE
+        for event in set(Event) - {Event.RESCORE}:
             with pytest.raises(ImpossibleTransition):
                 advance(phase, event)
 

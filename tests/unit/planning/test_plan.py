@@ -27,7 +27,7 @@ from orchestrator.planning.plan import plan
 from orchestrator.planning.policy import Policy
 from tests.unit.planning.builders import NOW, attempt, campaign, episode, fleet, gpu, hello, runner, started, status
 
-POLICY = Policy(attempts_max=3, retry_delay_s=10)
+POLICY = Policy(attempts_max=3)
 
 
 def planned(state: FleetState) -> tuple[object, ...]:

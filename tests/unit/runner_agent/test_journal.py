@@ -29,6 +29,15 @@ def test_a_line_that_a_crash_cut_short_is_left_out(tmp_path: Path) -> None:
     assert [event["event"] for event in journal.read(path)] == ["one"]
 
 
+def test_a_restart_goes_on_after_the_last_whole_line(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    Journal(path).record("one")
+    with open(path, "ab") as file:
+        file.write(b'{"seq": 2, "ev')
+    Journal(path).record("two")
+    assert [json.loads(line)["seq"] for line in path.read_bytes().splitlines()] == [1, 2]
+
+
 def test_a_bad_line_hides_no_other(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_bytes(b'{"seq": 1, "ev{"seq": 2, "event": "two"}\n{"seq": 3, "event": "three"}\n')

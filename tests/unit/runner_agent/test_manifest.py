@@ -11,6 +11,7 @@ import pytest
 
 from runner_agent import manifest
 from runner_agent.manifest import Artifact, ManifestError
+from runner_agent.protocol import PULL_OFFSET
 
 
 @pytest.fixture
@@ -77,12 +78,32 @@ def test_the_list_of_what_was_left_out_goes_when_nothing_is(out: Path):
     assert not (out / manifest.OMITTED).exists()
 
 
-def test_the_stream_carries_exactly_the_named_files_and_the_manifest_last(out: Path):
+def test_the_stream_carries_the_manifest_and_then_exactly_what_it_names(out: Path):
     manifest.write_sums(out)
     (out / "later.txt").write_text("not named")
     held = unpack(out)
-    assert list(held) == [*names(out), manifest.SUMS]
+    assert list(held) == [manifest.SUMS, *names(out)]
     assert held["b.log"] == b"bee"
+
+
+@pytest.mark.fault(7)
+def test_of_what_is_held_only_the_rest_comes(out: Path):
+    manifest.write_sums(out)
+    stream = io.BytesIO()
+    manifest.stream(out, stream, {"b.log": 1, "a/one.json": 2, "a/sp ace ä.txt": 99, manifest.SUMS: 5, "never": 3})
+    stream.seek(0)
+    with tarfile.open(fileobj=stream, mode="r|") as tar:
+        came = {
+            member.name: (member.pax_headers.get(PULL_OFFSET), file.read())
+            for member in tar
+            if (file := tar.extractfile(member))
+        }
+    assert came == {
+        manifest.SUMS: (None, (out / manifest.SUMS).read_bytes()),
+        "a/empty": (None, b""),
+        "a/sp ace ä.txt": (None, b"x"),
+        "b.log": ("1", b"ee"),
+    }
 
 
 def test_the_stream_tells_nothing_of_owner_or_time(out: Path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner_agent.process import judge
+from runner_agent.ending import judge
 
 
 @pytest.mark.parametrize(

@@ -4,127 +4,38 @@ only writes down who rang. A process that dies is an exception that nothing belo
 from __future__ import annotations
 
 import base64
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from sqlalchemy import delete, event, text, update
-from sqlmodel import Session, SQLModel, col, select
+from sqlmodel import SQLModel, col
 
-from orchestrator.domain.phases import ENDED
 from orchestrator.errors import LinkError
 from orchestrator.machines.fake import FakeLink
 from orchestrator.service.intake import Bundle, Submission, submit
 from orchestrator.service.observation import observe
+from orchestrator.service.operate import declare_dead, resume
 from orchestrator.service.perform import perform
 from orchestrator.service.reconcile import tick
 from orchestrator.service.services import Services
 from orchestrator.settings import Settings
 from orchestrator.store.engine import Store, open_store
-from orchestrator.store.outbox import drop_claims, due_acts
+from orchestrator.store.outbox import drop_claims
 from orchestrator.store.record import record_status
-from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow, EventRow, OutboxRow, RunnerRow
+from orchestrator.store.tables import CampaignRow, EpisodeRow, EventRow, OutboxRow, RunnerRow
 from runner_agent.protocol import AttemptStatus
 from tests.integration.service.toy import make_toy
 from tests.unit.planning.builders import NOW
 from tests.unit.service.leavings import Leavings, leavings
+from tests.unit.service.parts import Bell, Clock, Died, MortalStore, Wire
+from tests.unit.service.sight import Sight
 
 ROUNDS_MAX = 400
 """Rings or beats after which a test that never comes to rest fails."""
 
 LIVING = ("running", "awaiting-checks")
-
-
-class Died(BaseException):
-    """The process is gone at this very point. No code catches it, as none runs after kill -9."""
-
-
-class Clock:
-    def __init__(self, at: datetime = NOW) -> None:
-        self.at = at
-
-    def __call__(self) -> datetime:
-        return self.at
-
-    def advance(self, seconds: float) -> None:
-        self.at += timedelta(seconds=seconds)
-
-
-class Bell:
-    """Writes down who rang. `deaf`: what is rung is lost."""
-
-    def __init__(self) -> None:
-        self.rung: list[tuple[str, Any]] = []
-        self.deaf = False
-
-    def tick(self) -> None:
-        self._ring("tick", None)
-
-    def observe(self, runner: str) -> None:
-        self._ring("observe", runner)
-
-    def perform(self, act_id: int) -> None:
-        self._ring("perform", act_id)
-
-    def _ring(self, who: str, what: Any) -> None:
-        if not self.deaf:
-            self.rung.append((who, what))
-
-
-class Wire:
-    """The link to one runner. `before` and `after` hold by verb what happens once instead of, or after, the call."""
-
-    def __init__(self, runner: FakeLink) -> None:
-        self.runner = runner
-        self.before: dict[str, list[BaseException]] = {}
-        self.after: dict[str, list[BaseException]] = {}
-        self.calls: Counter[str] = Counter()
-
-    def __getattr__(self, verb: str) -> Callable[..., Any]:
-        def call(*arguments: Any) -> Any:
-            self._meet(self.before, verb)
-            self.calls[verb] += 1
-            answer = getattr(self.runner, verb)(*arguments)
-            self._meet(self.after, verb)
-            return answer
-
-        return call
-
-    @contextmanager
-    def pull(self, request: Any) -> Iterator[BinaryIO]:
-        self._meet(self.before, "pull")
-        self.calls["pull"] += 1
-        with self.runner.pull(request) as stream:
-            yield stream
-        self._meet(self.after, "pull")
-
-    @staticmethod
-    def _meet(faults: dict[str, list[BaseException]], verb: str) -> None:
-        for key in (verb, "any"):
-            if faults.get(key):
-                raise faults[key].pop(0)
-
-
-class MortalStore(Store):
-    """`die_in` counts writing transactions: the process dies in the one that reaches 0, before or after its commit."""
-
-    die_in = 0
-    die_after_commit = False
-
-    @contextmanager
-    def writing(self) -> Iterator[Session]:
-        self.die_in -= 1
-        now = self.die_in == 0
-        with super().writing() as session:
-            yield session
-            if now and not self.die_after_commit:
-                raise Died
-        if now:
-            raise Died
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +71,7 @@ POINTS = ("before the call", "after the call", "before the commit", "after the c
 """Where a process may die in an act: around its call, around its own transaction, before it is marked as done."""
 
 
-class Rig:
+class Rig(Sight):
     """One service and its runners. `leave` says what an attempt leaves behind."""
 
     def __init__(self, toy: Toy, home: Path, runners: tuple[str, ...] = ("local",), slots: int = 2) -> None:
@@ -224,6 +135,12 @@ class Rig:
         with self.services.store.writing() as session:
             session.execute(update(EpisodeRow).where(col(EpisodeRow.id) == episode_id).values(cancel_requested=True))
         self.bell.tick()
+
+    def declare_dead(self, runner: str = "local") -> list[str]:
+        return declare_dead(self.services, runner, by="ada", reason="smoke came out", force=True)
+
+    def take_back(self, runner: str = "local") -> None:
+        resume(self.services, runner, by="ada")
 
     def rename(self, names: dict[str, str]) -> None:
         """Gives episodes other ids: chance made theirs."""
@@ -325,67 +242,6 @@ class Rig:
             self.beat(after_s)
             self.work()
         raise AssertionError(f"not every episode ends: {self.picture()}")
-
-    # What there is.
-
-    @property
-    def store(self) -> MortalStore:
-        store = self.services.store
-        assert isinstance(store, MortalStore)
-        return store
-
-    def rows(self, table: Any) -> list[Any]:
-        with self.services.store.reading() as session:
-            return list(session.exec(select(table)).all())
-
-    def episode(self, episode_id: str) -> EpisodeRow:
-        return next(row for row in self.rows(EpisodeRow) if row.id == episode_id)
-
-    def preflights(self) -> list[EpisodeRow]:
-        return [row for row in self.rows(EpisodeRow) if row.kind == "preflight"]
-
-    def campaign(self) -> CampaignRow:
-        (row,) = self.rows(CampaignRow)
-        return row
-
-    def attempts(self, episode_id: str) -> list[AttemptRow]:
-        return sorted((row for row in self.rows(AttemptRow) if row.episode_id == episode_id), key=lambda r: r.fence)
-
-    def attempt(self, attempt_id: str) -> AttemptRow:
-        return next(row for row in self.rows(AttemptRow) if row.id == attempt_id)
-
-    def act(self, act_id: int) -> OutboxRow:
-        return next(row for row in self.rows(OutboxRow) if row.id == act_id)
-
-    def acts(self, kind: str) -> list[OutboxRow]:
-        return [row for row in self.rows(OutboxRow) if row.kind == kind]
-
-    def due(self) -> list[int]:
-        with self.services.store.reading() as session:
-            return list(due_acts(session, self.clock()))
-
-    def all_ended(self) -> bool:
-        return all(row.phase in ENDED for row in self.rows(EpisodeRow))
-
-    def starts(self) -> Counter[str]:
-        """How often each attempt was really started."""
-        return Counter(started for runner in self.runners.values() for started in runner.starts)
-
-    def runner_of(self, attempt_id: str) -> FakeLink:
-        return next(runner for runner in self.runners.values() if attempt_id in runner.attempts)
-
-    def ended(self, episode_id: str) -> tuple[str, str | None]:
-        row = self.episode(episode_id)
-        return row.phase, row.end_reason
-
-    def picture(self) -> Any:
-        """All that matters of the database, to be compared with what it was."""
-        return (
-            sorted((r.id, r.phase, r.fence, r.runner, r.attempt_id, r.end_reason) for r in self.rows(EpisodeRow)),
-            sorted((r.id, str(r.status), r.failure, r.ended, r.acknowledged_at) for r in self.rows(AttemptRow)),
-            sorted((r.kind, r.attempt_id, r.done_at is not None) for r in self.rows(OutboxRow)),
-            sorted((r.id, r.acceptance, r.acceptance_detail) for r in self.rows(CampaignRow)),
-        )
 
     # What befalls the runners.
 

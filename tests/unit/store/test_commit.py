@@ -144,8 +144,8 @@ def test_an_ended_attempt_is_collected_once(store: Store) -> None:
 def test_a_failure_is_noted_once_and_only_on_a_live_attempt(store: Store) -> None:
     attempt_id = launched(store)
     with store.writing() as session:
-        assert fail_attempt(session, attempt_id, EndReason.LAUNCH_REFUSED, "no")
-        assert not fail_attempt(session, attempt_id, EndReason.ARTIFACTS_LOST, "other")
+        assert fail_attempt(session, attempt_id, EndReason.LAUNCH_REFUSED, "no", now=NOW)
+        assert not fail_attempt(session, attempt_id, EndReason.ARTIFACTS_LOST, "other", now=NOW)
     with store.reading() as session:
         (attempt,) = load_fleet(session).attempts
     assert (attempt.failure, attempt.failure_detail) == (EndReason.LAUNCH_REFUSED, "no")

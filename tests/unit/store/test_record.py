@@ -16,7 +16,7 @@ from orchestrator.domain.actions import Assign, BeginLaunch
 from orchestrator.store.commit import commit
 from orchestrator.store.engine import Store
 from orchestrator.store.queries import live_log
-from orchestrator.store.record import cursors, record_report, record_unreachable
+from orchestrator.store.record import ask, cursors, record_report, record_unreachable
 from orchestrator.store.tables import AttemptRow, EpisodeRow, EventRow, RunnerRow
 from runner_agent.protocol import AttemptStatus, Chunk, Report
 from tests.unit.planning.builders import NOW
@@ -46,7 +46,8 @@ def report(store: Store, *chunks: tuple[str, int, bytes], phase: str = "running"
         for stream, offset, data in chunks
     )
     with store.writing() as session:
-        return record_report(session, "local", Report(boot_id="b", at="", attempts=(said,), chunks=pieces), NOW)
+        answer = Report(boot_id="b", at="", attempts=(said,), chunks=pieces)
+        return record_report(session, "local", answer, ask(session, "local"), NOW)
 
 
 def phase(store: Store) -> str:
@@ -145,7 +146,7 @@ def test_paging_through_a_log_gives_each_character_once(
 def test_an_unreachable_runner_is_counted_and_leaves_its_attempts_alone(store: Store) -> None:
     report(store)
     with store.writing() as session:
-        record_unreachable(session, "local", "unreachable", "no answer in 20 s")
+        record_unreachable(session, "local", "unreachable", "no answer in 20 s", NOW)
     with store.reading() as session:
         row = session.get_one(RunnerRow, "local")
     assert (row.power, row.detail, row.link_errors) == ("UNREACHABLE", "no answer in 20 s", {"unreachable": 1})

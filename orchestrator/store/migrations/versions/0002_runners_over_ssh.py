@@ -12,6 +12,9 @@ def upgrade() -> None:
         for name in ("host", "ssh_user", "key_path", "host_key", "home", "boot_id"):
             batch_op.add_column(sa.Column(name, sa.String(), nullable=False, server_default=""))
         batch_op.add_column(sa.Column("port", sa.Integer(), nullable=False, server_default="22"))
+    with op.batch_alter_table("attempt", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("reported_boot_id", sa.String(), nullable=False, server_default=""))
+        batch_op.add_column(sa.Column("gone", sa.Boolean(), nullable=False, server_default=sa.false()))
     with op.batch_alter_table("episode", schema=None) as batch_op:
         batch_op.add_column(sa.Column("retry_of", sa.String(), nullable=True))
     op.create_table(
@@ -33,6 +36,9 @@ def downgrade() -> None:
     op.drop_table("runner_event")
     with op.batch_alter_table("episode", schema=None) as batch_op:
         batch_op.drop_column("retry_of")
+    with op.batch_alter_table("attempt", schema=None) as batch_op:
+        batch_op.drop_column("gone")
+        batch_op.drop_column("reported_boot_id")
     with op.batch_alter_table("runner", schema=None) as batch_op:
         for name in ("port", "boot_id", "home", "host_key", "key_path", "ssh_user", "host"):
             batch_op.drop_column(name)

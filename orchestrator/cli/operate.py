@@ -1,0 +1,36 @@
+"""`matins runner declare-dead` and `resume`"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orchestrator.cli import terminal
+from orchestrator.cli.account import account
+from orchestrator.cli.client import Client, segment
+from orchestrator.cli.connection import connection
+from orchestrator.cli.render import values
+from orchestrator.cli.runners import RUNNERS
+
+
+def declare_dead(name: str, *, reason: str, by: str | None, force: bool, as_json: bool) -> None:
+    answer = _ask(name, "declare-dead", {"by": by or account(), "reason": reason, "force": force})
+    if as_json:
+        terminal.data_json(answer)
+        return
+    lost = [str(episode) for episode in answer.get("episodes", [])]
+    terminal.note(f"{name} is out of service; {values.plural(len(lost), 'attempt')} on it ended as runner-lost.")
+    for episode in lost:
+        terminal.data(episode)
+
+
+def resume(name: str, *, reason: str, by: str | None, as_json: bool) -> None:
+    answer = _ask(name, "resume", {"by": by or account(), "reason": reason})
+    if as_json:
+        terminal.data_json(answer)
+    else:
+        terminal.data(terminal.one_line(f"{name}  {answer.get('state')}"))
+
+
+def _ask(name: str, verb: str, body: dict[str, Any]) -> dict[str, Any]:
+    with Client(connection()) as client:
+        return client.post(f"{RUNNERS}/{segment(name)}/{verb}", body)
