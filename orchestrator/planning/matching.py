@@ -11,7 +11,7 @@ O(kinds × runners + episodes + placements × log runners).
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import IntEnum
@@ -62,10 +62,6 @@ class Matched:
     awaits: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
 
-def nothing_avoided(_: Episode) -> frozenset[str]:
-    return frozenset()
-
-
 def match(
     queue: Iterable[Episode],
     campaigns: Mapping[str, CampaignFacts],
@@ -73,7 +69,6 @@ def match(
     now: datetime,
     *,
     warmth: Warmth | None = None,
-    avoids: Callable[[Episode], frozenset[str]] = nothing_avoided,
 ) -> Matched:
     """Each episode in its turn to the best runner that fits: ready before waking before asleep, then most slots free,
     then a warm base, then fewest failed wakes and the shortest wake. A sleeping machine that one episode needs counts
@@ -86,7 +81,7 @@ def match(
         campaign = campaigns[episode.campaign_id]
         if shelves.empty_for(campaign) or waits_for(episode, campaign, now) or not may_start(episode, campaign):
             continue
-        chosen = shelves.take(campaign, avoids(episode))
+        chosen = shelves.take(campaign, episode.avoids)
         if chosen is None:
             continue
         if chosen.tier is Tier.READY:

@@ -6,11 +6,10 @@ Pure, as all planning: the same picture gives the same actions in whatever order
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import datetime
 
 from orchestrator.domain.actions import Assign
-from orchestrator.domain.episode import Episode
 from orchestrator.domain.fleet import FleetState
 from orchestrator.domain.phases import LEASED, Phase
 from orchestrator.domain.power import LetSleep, PowerAction, PowerFacts, Warmth
@@ -18,7 +17,8 @@ from orchestrator.domain.runner import Health, Operation, Power, Runner, Service
 from orchestrator.domain.wake import SleepKind
 from orchestrator.planning.deadlines import BOUNDS, expected_s
 from orchestrator.planning.fairness import in_turn
-from orchestrator.planning.matching import Matched, Supply, Tier, match, nothing_avoided
+from orchestrator.planning.matching import Matched, Supply, Tier, match
+from orchestrator.planning.placement import occupied
 from orchestrator.planning.power_policy import PowerPolicy
 from orchestrator.planning.power_rules import as_if_ready, is_down, may_not_sleep, may_not_wake, sleeps_after_s
 from orchestrator.planning.wakes import endings, judgements, wakes
@@ -33,13 +33,12 @@ def plan_power(
     now: datetime,
     *,
     warmth: Warmth | None = None,
-    avoids: Callable[[Episode], frozenset[str]] = nothing_avoided,
 ) -> tuple[Assign | PowerAction, ...]:
     """Assignments onto ready runners, and what is to become of the others. A runner without facts cannot be woken over
     the network, so it stays awake."""
     runners = sorted(fleet.runners, key=lambda runner: runner.name)
     facts = {runner.name: power.get(runner.name) or PowerFacts(runner=runner.name) for runner in runners}
-    matched = match_fleet(fleet, facts, policy, now, warmth=warmth, avoids=avoids)
+    matched = match_fleet(fleet, facts, policy, now, warmth=warmth)
     return (
         *matched.assign,
         *endings(runners, facts, policy, now),
@@ -56,18 +55,19 @@ def match_fleet(
     now: datetime,
     *,
     warmth: Warmth | None = None,
-    avoids: Callable[[Episode], frozenset[str]] = nothing_avoided,
 ) -> Matched:
     """The queue in its turn onto the runners that are ready, waking, or may be woken now."""
     held = Counter(episode.submitter for episode in fleet.episodes if episode.phase in LEASED)
     queue = in_turn((episode for episode in fleet.episodes if episode.phase is Phase.QUEUED), held, now)
     supply = (_supply(fleet, runner, facts[runner.name], policy, now) for runner in fleet.runners)
     usable = [one for one in supply if one is not None]
-    return match(queue, fleet.campaign, usable, now, warmth=warmth, avoids=avoids)
+    return match(queue, fleet.campaign, usable, now, warmth=warmth)
 
 
 def _supply(fleet: FleetState, runner: Runner, facts: PowerFacts, policy: PowerPolicy, now: datetime) -> Supply | None:
     free = runner.agent_slots - len(fleet.leases.get(runner.name, ()))
+    if occupied(fleet, runner):
+        return None
     if runner.operation is Operation.WAKING:
         return Supply(runner=as_if_ready(runner), tier=Tier.WAKING, free=free)
     if runner.power is Power.AWAKE:

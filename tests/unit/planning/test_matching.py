@@ -69,12 +69,10 @@ def test_of_sleeping_machines_the_reliable_and_then_the_fast_are_woken() -> None
 
 
 def test_an_episode_goes_back_to_a_runner_it_avoids_only_where_no_other_could_take_it() -> None:
-    def avoids(_: Episode) -> frozenset[str]:
-        return frozenset({"a"})
-
-    assert matched(queued(1), ready("a"), ready("b"), avoids=avoids).assign[0].runner == "b"
-    assert matched(queued(1), ready("a"), avoids=avoids).assign[0].runner == "a"
-    taken = matched([episode("e0"), episode("e1")], ready("a"), ready("b"), avoids=avoids)
+    burnt = [episode(f"e{n}", avoids=frozenset({"a"})) for n in range(2)]
+    assert matched(burnt[:1], ready("a"), ready("b")).assign[0].runner == "b"
+    assert matched(burnt[:1], ready("a")).assign[0].runner == "a"
+    taken = matched(burnt, ready("a"), ready("b"))
     assert [one.runner for one in taken.assign] == ["b"]
 
 
