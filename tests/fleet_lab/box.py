@@ -19,7 +19,7 @@ from tests.fleet_lab.power import Blueprint, Event, Power
 
 PACKETS_KEPT = 1000
 
-After = Callable[[float, Callable[[], None]], None]
+After = Callable[[float, Callable[[], object]], None]
 
 
 class Box:

@@ -61,13 +61,17 @@ class FleetLab:
         self._lock = threading.Lock()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed by `close`
         self._network = self._disks = -1
-        self._start(blueprints, shared, uplink)
-        self._machines = {each.name: Machine(self, each, self._public(f"{each.name}-key")) for each in blueprints}
-        if power == "on":
-            for machine in self.machines:
-                machine.press_button()
-            for machine in self.machines:
-                machine.wait_until("on")
+        self._socket, self._theirs = socket.socketpair()
+        self._lines = self._socket.makefile("r", encoding="utf-8")
+        self._process: subprocess.Popen[bytes] | None = None
+        try:
+            self._start(blueprints, shared, uplink)
+            self._machines = {each.name: Machine(self, each, self._public(f"{each.name}-key")) for each in blueprints}
+            if power == "on":
+                self._wake_all()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def machines(self) -> list[Machine]:
@@ -84,6 +88,7 @@ class FleetLab:
     @property
     def supervisor(self) -> int:
         """The pid of the process that holds the lab. Its end is the lab's end."""
+        assert self._process is not None
         return self._process.pid
 
     def disk(self, name: str) -> Path:
@@ -95,7 +100,9 @@ class FleetLab:
         join = f'echo $$ >{shlex.quote(str(self._group))}/orchestrator/cgroup.procs && exec "$@"'
         return ["sh", "-c", join, "lab", "nsenter", f"--net=/proc/{os.getpid()}/fd/{self._network}", *argv]
 
-    def run(self, argv: Sequence[str], *, limit_s: float = 60.0, **options: Any) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, argv: Sequence[str], *, limit_s: float | None = 60.0, **options: Any
+    ) -> subprocess.CompletedProcess[str]:
         """Runs it in the orchestrator's namespace; `options` are subprocess.run's."""
         options = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "check": False, **options}
         return subprocess.run(self.command(*argv), timeout=limit_s, **options)
@@ -125,22 +132,23 @@ class FleetLab:
 
     def close(self) -> None:
         """Ends every machine and everything that was started here."""
-        self._socket.close()
         self._lines.close()
-        try:
-            self._process.wait(timeout=END_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        finally:
-            for descriptor in (self._network, self._disks):
-                if descriptor >= 0:
-                    os.close(descriptor)
-            self._network = self._disks = -1
-            # The lab's process has done this already, unless it was killed.
-            kernel.remove_group(self._group)
-            shutil.rmtree(self.folder, ignore_errors=True)
-            self._log.close()
+        self._socket.close()
+        self._theirs.close()
+        if self._process is not None:
+            try:
+                self._process.wait(timeout=END_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        for descriptor in (self._network, self._disks):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._network = self._disks = -1
+        # The lab's process has done this already, unless it was killed.
+        kernel.remove_group(self._group)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._log.close()
 
     def __enter__(self) -> Self:
         return self
@@ -162,34 +170,38 @@ class FleetLab:
             "shared": [str(path.absolute()) for path in shared],
             "uplink": uplink,
         }
-        self._socket, theirs = socket.socketpair()
         self._socket.settimeout(START_LIMIT_S)
         unshare = ("unshare", "--fork", "--kill-child", "--pid", "--mount-proc", "--mount", "--net", "--ipc", "--")
-        with theirs:
-            self._process = subprocess.Popen(
-                [*unshare, sys.executable, "-m", "tests.fleet_lab.supervisor", str(theirs.fileno()), json.dumps(order)],
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                stdout=self._log,
-                stderr=self._log,
-                cwd=Path(__file__).parents[2],
-                start_new_session=True,
-            )
-        self._lines = self._socket.makefile("r", encoding="utf-8")
+        theirs = self._theirs.fileno()
+        self._process = subprocess.Popen(
+            [*unshare, sys.executable, "-m", "tests.fleet_lab.supervisor", str(theirs), json.dumps(order)],
+            pass_fds=(theirs,),
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            cwd=Path(__file__).parents[2],
+            start_new_session=True,
+        )
+        self._theirs.close()
         try:
             _said, descriptors, _flags, _address = socket.recv_fds(self._socket, 1, 2)
             self._network, self._disks = descriptors
         except (OSError, ValueError) as error:
-            told = self._told()
-            self.close()
-            raise LabError(f"the fleet lab did not start: {error}\n{told}") from error
+            raise LabError(f"the fleet lab did not start: {error}\n{self._told()}") from error
         self._socket.settimeout(ANSWER_LIMIT_S)
+
+    def _wake_all(self) -> None:
+        for machine in self.machines:
+            machine.press_button()
+        for machine in self.machines:
+            machine.wait_until("on")
 
     def _public(self, name: str) -> str:
         return " ".join((self.folder / f"{name}.pub").read_text().split()[:2])
 
     def _told(self) -> str:
         """What the lab's process said; it is ending."""
+        assert self._process is not None
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=END_LIMIT_S)
         self._log.seek(0)

@@ -14,8 +14,8 @@ ORCHESTRATOR_IP = "10.77.0.1"
 BROADCAST = "10.77.0.255"
 ORCHESTRATOR_INTERFACE = "lan0"
 MACHINE_INTERFACE = "eth0"
-UPLINK_IP = "192.0.2.2"
-UPLINK_GATEWAY = "192.0.2.1"
+UPLINK_IP = "198.51.100.2"
+UPLINK_GATEWAY = "198.51.100.1"
 
 
 def build(blueprints: Iterable[Blueprint], *, uplink: bool) -> tuple[int, dict[str, int]]:

@@ -35,7 +35,7 @@ class Supervisor:
         self._lines = user.makefile("r", encoding="utf-8")
         self._folder = Path(order["folder"])
         self._group = Path(order["group"])
-        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._timers: list[tuple[float, int, Callable[[], object]]] = []
         self._count = itertools.count()
         blueprints = [Blueprint(**{**each, "timing": Timing(**each["timing"])}) for each in order["machines"]]
         disks = self._folder / "disks"
@@ -116,7 +116,7 @@ class Supervisor:
             case verb:
                 raise ValueError(f"no such verb: {verb}")
 
-    def _after(self, seconds: float, act: Callable[[], None]) -> None:
+    def _after(self, seconds: float, act: Callable[[], object]) -> None:
         heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._count), act))
 
     def _next_s(self) -> float:

@@ -47,10 +47,12 @@ time.sleep(600)
 
 @dataclass(frozen=True, kw_only=True)
 class Traces:
-    """What one lab could leave. `processes` are pids with their start times, since pids come back."""
+    """What one lab could leave. Pids and the numbers of namespaces come back: processes go by their start times, and
+    those that began later than the lab's cannot hold its namespaces."""
 
     processes: frozenset[tuple[int, str]]
     namespaces: frozenset[str]
+    witnesses: frozenset[tuple[int, str]]
     group: Path
     folder: Path
 
@@ -58,7 +60,7 @@ class Traces:
         now = processes()
         return (
             not self.processes & now.keys()
-            and not self.namespaces & {space for pid, _ in now for space in namespaces(pid)}
+            and not self.namespaces & {space for pid, _ in self.witnesses & now.keys() for space in namespaces(pid)}
             and str(self.folder) not in Path("/proc/self/mountinfo").read_text()
             and not self.group.exists()
             and not self.folder.exists()
@@ -78,7 +80,13 @@ def traces(supervisor: int, folder: Path) -> Traces:
     own = {space for pid, _ in found for space in namespaces(pid)} - {
         os.readlink(path) for path in Path("/proc/self/ns").iterdir()
     }
-    return Traces(processes=frozenset(found), namespaces=frozenset(own), group=top / folder.name, folder=folder)
+    return Traces(
+        processes=frozenset(found),
+        namespaces=frozenset(own),
+        witnesses=frozenset(everything),
+        group=top / folder.name,
+        folder=folder,
+    )
 
 
 def processes() -> dict[tuple[int, str], int]:
@@ -147,10 +155,11 @@ def test_a_lab_that_is_killed_itself_leaves_nothing_once_its_user_ends() -> None
 
 
 def test_a_test_that_fails_in_a_lab_leaves_nothing() -> None:
+    left: list[Traces] = []
     with pytest.raises(ZeroDivisionError), FleetLab(1, power="on") as own:
-        left = traces(own.supervisor, own.folder)
+        left.append(traces(own.supervisor, own.folder))
         _ = 1 / 0
-    wait_until_gone(left)
+    wait_until_gone(left[0])
 
 
 def test_nothing_of_a_lab_is_seen_on_this_machines_own_interfaces(lab: FleetLab) -> None:

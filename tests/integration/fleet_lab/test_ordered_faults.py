@@ -11,7 +11,7 @@ from wakeonlan import wake
 from orchestrator.machines import agent_file
 from runner_agent.protocol import Hello, from_json
 from tests.components import need
-from tests.fleet_lab import FAULTS, FleetLab, LabError, Machine
+from tests.fleet_lab import FAULTS, FaultName, FleetLab, LabError, Machine
 from tests.integration.fleet_lab import wire
 from tests.orchestrator import wait_for
 
@@ -86,7 +86,8 @@ def test_a_wrong_host_key_is_shown_until_the_order_is_lifted(lab: FleetLab, gpu0
     gpu01.order("wrong-host-key")
     assert gpu01.ssh("true").returncode == 0
 
-    for fault, status in (("wrong-host-key", 255), (None, 0)):
+    orders: tuple[tuple[FaultName | None, int], ...] = (("wrong-host-key", 255), (None, 0))
+    for fault, status in orders:
         gpu01.order(fault)
         getattr(gpu01, sleep)()
         send(lab, gpu01)
