@@ -19,9 +19,9 @@ class PowerFacts:
 
     `sleeps`: how it is put to sleep; None: it cannot be woken over the network, so it is never put to sleep.
     `wakes`: its ended wakes, `wake` the one under way. `busy_until` is when its last slot was given back, `awake_since`
-    when it was last brought up; no observation moves either, so a monitoring blip does not look like activity.
-    `asleep_since`, `suspending_since`: None if it is not. `stay_awake_until`: an operator or the machine's own
-    interlock asked for that, `stay_awake_why` says who. `failures_since`: failed wakes before it are forgiven, as after
+    when it came up other than by a wake, such as when it was added; a runner that is out of reach for a while moves
+    neither, so a blip does not look like activity. `asleep_since`, `suspending_since`: None if it is not.
+    `stay_awake_until`: an operator or the machine's own interlock asked for that, `stay_awake_why` says who. `failures_since`: failed wakes before it are forgiven, as after
     `runner resume`. `quarantined_since` with `by_wakes` if it was quarantined for failed wakes, so that a proven wake
     may lift that.
     """
@@ -42,8 +42,9 @@ class PowerFacts:
 
     @property
     def idle_since(self) -> datetime | None:
-        """Since when no episode has held a slot; None while that is unknown."""
-        return max((at for at in (self.busy_until, self.awake_since) if at is not None), default=None)
+        """Since when it has been awake and no episode has held a slot; None while that is unknown."""
+        moments = (self.busy_until, self.awake_since, *(record.ended_at for record in self.wakes if record.showed_life))
+        return max((at for at in moments if at is not None), default=None)
 
     @cached_property
     def failures(self) -> tuple[WakeRecord, ...]:

@@ -14,6 +14,7 @@ from orchestrator.domain.wake import GpuNeed, WakeAttempt, WakeRecord, WakeStage
 from orchestrator.errors import LinkError, LinkRefused
 from orchestrator.machines import neighbours
 from orchestrator.machines.link import Link
+from orchestrator.machines.ssh_connect import connect, shut
 from orchestrator.machines.wol import WakeTarget, send_burst
 from orchestrator.planning.power_rules import gpu_shown
 from orchestrator.planning.wake_steps import Look, Send, came, missed, next_step, sent
@@ -144,6 +145,11 @@ class MachineSenses:
         if has is GpuNeed.ANY and self._gpu is GpuNeed.HARDWARE:
             return Sighting(came=False, detail="its driver lists only a device on the processors")
         return Sighting(came=has >= self._gpu, detail=hello.gpu_problem or "its driver lists none")
+
+
+def knock(address: Address) -> Callable[[float], None]:
+    """Opens an SSH session as the link does, and ends it."""
+    return lambda limit_s: shut(connect(address, limit_s))
 
 
 def _said(error: Exception) -> str:

@@ -57,8 +57,11 @@ def match_fleet(
     warmth: Warmth | None = None,
 ) -> Matched:
     """The queue in its turn onto the runners that are ready, waking, or may be woken now."""
+    queued = [episode for episode in fleet.episodes if episode.phase is Phase.QUEUED]
+    if not queued:
+        return Matched(assign=())
     held = Counter(episode.submitter for episode in fleet.episodes if episode.phase in LEASED)
-    queue = in_turn((episode for episode in fleet.episodes if episode.phase is Phase.QUEUED), held, now)
+    queue = in_turn(queued, held, now)
     supply = (_supply(fleet, runner, facts[runner.name], policy, now) for runner in fleet.runners)
     usable = [one for one in supply if one is not None]
     return match(queue, fleet.campaign, usable, now, warmth=warmth)
@@ -70,7 +73,8 @@ def _supply(fleet: FleetState, runner: Runner, facts: PowerFacts, policy: PowerP
         return None
     if runner.operation is Operation.WAKING:
         return Supply(runner=as_if_ready(runner), tier=Tier.WAKING, free=free)
-    if runner.power is Power.AWAKE:
+    # A machine that answers although its wake was not proven is not ready before a wake is: its GPU may be gone.
+    if runner.power is Power.AWAKE and not facts.failures:
         return Supply(runner=runner, tier=Tier.READY, free=free)
     if not is_down(runner, facts) or may_not_wake(runner, facts, policy, now):
         return None

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from orchestrator.domain.episode import CampaignFacts, Episode
 from orchestrator.domain.power import PowerFacts
-from orchestrator.domain.runner import Health, Operation, Runner
+from orchestrator.domain.runner import Health, Operation, Power, Runner
 from orchestrator.domain.wake import STAGES
 from orchestrator.planning.deadlines import expected_s
 from orchestrator.planning.placement import unfit
@@ -29,8 +29,8 @@ def explain_runner(
     if runner.operation is Operation.WAKING:
         return _waking(runner, facts, now)
     if is_down(runner, facts):
-        bar = may_not_wake(runner, facts, policy, now)
-        return f"{runner.name} {bar or 'is asleep and can be woken'}."
+        state = "is asleep and can be woken" if runner.power is Power.ASLEEP else "is about to be proven ready again"
+        return f"{runner.name} {may_not_wake(runner, facts, policy, now) or state}."
     if runner.operation is Operation.SUSPENDING:
         return f"{runner.name} is going to sleep, and is woken again once it has."
     return ""

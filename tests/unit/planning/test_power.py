@@ -218,6 +218,14 @@ def test_a_machine_that_answered_but_was_not_proven_is_tried_again_though_nobody
     assert woken(planned(fleet(runners=(asleep(),)), known(silent))) == []
 
 
+def test_a_machine_that_answers_but_was_not_proven_gets_no_episode_before_it_is() -> None:
+    state = fleet(runners=(idle(),), episodes=queue())
+    late = facts(wakes=(failed(WakeStage.TCP, ended=NOW - seconds(10)),))
+    assert planned(state, known(late)) == ()
+    (wake,) = planned(state, known(late), at=NOW + seconds(20))
+    assert isinstance(wake, Wake) and wake.episodes == ("e0",)
+
+
 def test_a_card_that_was_lost_is_still_asked_for() -> None:
     bare = asleep(hello=hello(gpus=(gpu(device_type="cpu"),)))
     state = fleet(runners=(bare,), episodes=queue())
@@ -314,7 +322,7 @@ def test_an_idle_machine_sleeps_once_idling_has_cost_what_a_cycle_does() -> None
         (idle(power=Power.UNREACHABLE), TIRED),
         (idle(operation=Operation.WAKING), replace(TIRED, wake=waking())),
         (idle(), replace(TIRED, stay_awake_until=NOW + seconds(1), stay_awake_why="ann is logged in")),
-        (idle(), replace(TIRED, busy_until=None)),
+        (idle(), facts(busy_until=None)),
         (idle(), replace(TIRED, awake_since=NOW - seconds(10))),
     ],
     ids=("no way to wake it", "draining", "out of reach", "waking", "kept awake", "idle since when?", "just woken"),

@@ -61,6 +61,11 @@ def test_a_sleeping_machine_can_be_woken_or_says_why_not() -> None:
     assert "only just gone to sleep" in told(asleep(), facts(asleep_since=NOW))
 
 
+def test_a_machine_that_answers_though_its_wake_failed_is_proven_before_it_is_used() -> None:
+    late = facts(wakes=(failed(WakeStage.TCP, ended=NOW - seconds(60), detail="connection refused"),))
+    assert told(idle(), late) == "gpu01 is about to be proven ready again."
+
+
 def test_where_power_is_not_the_obstacle_it_is_silent() -> None:
     assert told(idle(), facts()) == ""
     assert told(asleep(hello=hello(tags=("linux",))), facts()) == ""
