@@ -21,9 +21,9 @@ class PowerFacts:
     `wakes`: its ended wakes, `wake` the one under way. `busy_until` is when its last slot was given back, `awake_since`
     when it came up other than by a wake, such as when it was added; a runner that is out of reach for a while moves
     neither, so a blip does not look like activity. `asleep_since`, `suspending_since`: None if it is not.
-    `stay_awake_until`: an operator or the machine's own interlock asked for that, `stay_awake_why` says who. `failures_since`: failed wakes before it are forgiven, as after
-    `runner resume`. `quarantined_since` with `by_wakes` if it was quarantined for failed wakes, so that a proven wake
-    may lift that.
+    `stay_awake_until`: an operator or the machine's own interlock asked for that, `stay_awake_why` says who.
+    `failures_since`: failed wakes before it are forgiven, as after `runner resume`. `quarantined_since` with `by_wakes`
+    if it was quarantined for failed wakes, so that a proven wake may lift that.
     """
 
     runner: str
