@@ -39,12 +39,14 @@ def plan_power(
     runners = sorted(fleet.runners, key=lambda runner: runner.name)
     facts = {runner.name: power.get(runner.name) or PowerFacts(runner=runner.name) for runner in runners}
     matched = match_fleet(fleet, facts, policy, now, warmth=warmth)
+    woken = tuple(wakes(fleet, runners, facts, matched.awaits, policy, now))
+    wanted = {*(one.runner for one in (*matched.assign, *woken)), *matched.awaits}
     return (
         *matched.assign,
         *endings(runners, facts, policy, now),
         *judgements(runners, facts, policy),
-        *wakes(fleet, runners, facts, matched.awaits, policy, now),
-        *_sleeps(fleet, runners, facts, matched, policy, now),
+        *woken,
+        *_sleeps(fleet, [one for one in runners if one.name not in wanted], facts, policy, now),
     )
 
 
@@ -88,14 +90,12 @@ def _sleeps(
     fleet: FleetState,
     runners: Sequence[Runner],
     facts: Facts,
-    matched: Matched,
     policy: PowerPolicy,
     now: datetime,
 ) -> Iterator[LetSleep]:
     """Of the machines without work, all but the spares that are kept warm, once idling has cost what a cycle does."""
-    chosen = {assign.runner for assign in matched.assign} | set(matched.awaits)
     holding = {attempt.runner for attempt in fleet.attempts}
-    idle = [one for one in runners if is_idle(fleet, one, holding) and one.name not in chosen]
+    idle = [one for one in runners if is_idle(fleet, one, holding)]
     warm = spares(idle, policy)
     for runner in idle:
         one = facts[runner.name]

@@ -372,6 +372,14 @@ def test_a_quarantined_machine_does_not_stay_awake_for_nothing() -> None:
     assert any(isinstance(a, LetSleep) for a in planned(state, known(replace(TIRED, quarantined_since=NOW))))
 
 
+def test_a_machine_that_is_to_prove_itself_is_not_sent_to_sleep_in_the_same_breath() -> None:
+    unproven = facts(wakes=(failed(WakeStage.SSH, ended=NOW - seconds(5000)),))
+    on_probation = quarantined(hours_ago=5, wakes=THREE)
+    for machine, known_of_it in ((idle(), unproven), (idle(health=Health.QUARANTINED), on_probation)):
+        actions = planned(fleet(runners=(machine,)), known(known_of_it))
+        assert [type(action) for action in actions] == [Wake]
+
+
 def test_the_order_of_the_inputs_never_changes_the_plan() -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
