@@ -123,15 +123,10 @@ def _root() -> str:
 
 def _cgroup2() -> str:
     lines = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
-    tops = [fields[1] for fields in lines if fields[2] == "cgroup2"]
-    if not tops:
-        return "no cgroup2 is mounted"
-    return (
-        ""
-        if os.access(tops[0], os.W_OK)
-        and "rw" in next(fields[3].split(",") for fields in lines if fields[1] == tops[0])
-        else f"{tops[0]} is read-only"
-    )
+    top = next((fields[1] for fields in lines if fields[2] == "cgroup2"), None)
+    if top is None:
+        return "none is mounted"
+    return "" if os.access(top, os.W_OK) else f"{top} cannot be written by this account"
 
 
 PROBES: dict[str, Callable[[], str]] = {
