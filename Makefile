@@ -10,13 +10,15 @@ BIN := $(VENV)/bin
 PYTHON ?=
 PYTEST_ARGS ?=
 ONLY ?=
+SEED ?=
+PARTS ?=
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --custom-compile-command "make lock"
 
 RUNTIME := $(VENV)/.runtime-stamp
 DEVELOPMENT := $(VENV)/.development-stamp
 
-.PHONY: help setup demo test unit integration e2e lab lint format bench lock system-parts test-parts clean
+.PHONY: help setup demo test unit integration e2e lab lint format bench lock system-parts test-parts chaos clean
 
 help: ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)$$/  make \1\t\2/' | expand -t 22
@@ -54,6 +56,10 @@ format: $(DEVELOPMENT) ## rewrite the sources in the house format
 
 bench: $(DEVELOPMENT) system-parts ## every benchmark, or ONLY=name
 	@for script in tests/bench/$(if $(ONLY),$(ONLY),[a-z]*).py; do $(BIN)/python "$$script"; done
+
+chaos: $(DEVELOPMENT) system-parts test-parts ## random faults and a verdict; SECONDS=600 SEED=7 PARTS=scaled
+	@$(BIN)/python -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) \
+		$(if $(PARTS),--parts $(PARTS))
 
 lock: $(DEVELOPMENT) ## resolve the dependencies anew; UPGRADE=1 takes newer versions
 	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml --group build -o requirements.lock

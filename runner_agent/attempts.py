@@ -16,6 +16,7 @@ from runner_agent.protocol import AttemptRequest, AttemptStatus, GradeRequest, L
 from runner_agent.refusal import Refused
 
 LAUNCH_LOCK_WAIT_S = 30.0
+PROOF_LOCK_WAIT_S = 2.0
 TIDY_WAIT_S = 20.0
 ALIVE = ("running", "awaiting-checks")
 
@@ -27,6 +28,7 @@ def launch(home: Home, spec: LaunchSpec, agent_file: Path) -> AttemptStatus:
         fences.check(home, spec.episode_id, spec.fence)
         folder = home.attempt(spec.attempt_id)
         if not folder.root.exists():
+            _check_never_begun(home, spec.attempt_id)
             _check_alone(home, spec)
             if retention.is_low(home):
                 retention.tidy(home)
@@ -47,6 +49,7 @@ def cancel(home: Home, request: AttemptRequest) -> AttemptStatus:
         else:
             fences.check(home, request.episode_id, request.fence)
             fences.lift(home, request.episode_id, request.fence)
+            _end_folderless(home, request.attempt_id)
             _bury(home, request)
     return status(home, request.attempt_id)
 
@@ -110,23 +113,24 @@ def packed(home: Home, request: AttemptRequest) -> Path:
 
 def gone(home: Home, attempt_ids: tuple[str, ...]) -> tuple[str, ...]:
     """Which of these attempts have no folder here and no process either. What lives without a folder is ended: nothing
-    can come of it any more."""
+    can come of it any more. None can be told of while another call begins or forgets attempts."""
     missing = [name for name in attempt_ids if is_name(name) and not home.attempt(name).root.exists()]
     if not missing:
         return ()
     # No launch comes between the look for the folder and the proof.
-    with exclusively(home):
+    with contextlib.suppress(Refused), exclusively(home, PROOF_LOCK_WAIT_S):
         return tuple(name for name in missing if not home.attempt(name).root.exists() and absence.prove(home, name))
+    return ()
 
 
 @contextlib.contextmanager
-def exclusively(home: Home) -> Generator[None, None, None]:
+def exclusively(home: Home, wait_s: float = LAUNCH_LOCK_WAIT_S) -> Generator[None, None, None]:
     """Holds the lock under which attempts begin, are handed checks, and are forgotten."""
-    deadline_s = clock.monotonic_s() + LAUNCH_LOCK_WAIT_S
+    deadline_s = clock.monotonic_s() + wait_s
 
     def give_up() -> None:
         if clock.monotonic_s() > deadline_s:
-            raise Refused("runner-fault", f"{home.launch_lock} was held for {LAUNCH_LOCK_WAIT_S:g} s by another call")
+            raise Refused("runner-fault", f"{home.launch_lock} was held for {wait_s:g} s by another call")
 
     home.attempts.mkdir(parents=True, exist_ok=True, mode=0o700)
     with locks.held(home.launch_lock, check=give_up):
@@ -198,6 +202,18 @@ def _check_names(*names: str) -> None:
             raise Refused(
                 "bad-request", f"{name[:128]!r} cannot be an id: letters, digits, '.', '_' and '-', at most 128"
             )
+
+
+def _check_never_begun(home: Home, attempt_id: str) -> None:
+    """An attempt whose folder was lost must not start anew when its launch comes again."""
+    if any(line["event"] != "accepted" for line in ledger.about(home, attempt_id)):
+        _end_folderless(home, attempt_id)
+        raise Refused("unknown-attempt", f"attempt {attempt_id} was here before, and its folder is gone")
+
+
+def _end_folderless(home: Home, attempt_id: str) -> None:
+    if ledger.about(home, attempt_id) and not absence.prove(home, attempt_id):
+        raise Refused("not-ended", f"attempt {attempt_id} lost its folder, and a process of it cannot be killed")
 
 
 def _check_alone(home: Home, spec: LaunchSpec) -> None:

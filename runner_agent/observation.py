@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from runner_agent import cgroup, files, journal, ledger, locks, protocol, quiescence
+from runner_agent import cgroup, files, journal, ledger, locks, protocol, quiescence, supervisors
 from runner_agent.hello import boot_id
 from runner_agent.home import AttemptFolder, Home, is_name
 from runner_agent.protocol import AttemptPhase, AttemptStatus, ExitRecord, MalformedMessage
@@ -164,6 +164,9 @@ def _prove_dead(home: Home, folder: AttemptFolder, origin: Origin) -> bool:
     """Ends what is left of an attempt without supervisor, and writes down, once, that nothing is."""
     if files.read_text(folder.dead):
         return True
+    # A folder without its lock says nothing: a supervisor that lost its folder makes it anew as it writes.
+    if not folder.alive.exists() and not supervisors.end(home, origin.attempt_id):
+        return False
     if not quiescence.prove(origin.attempt_id, folder.inits).gone:
         return False
     forget_cgroup(origin.attempt_id)

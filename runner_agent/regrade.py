@@ -6,6 +6,7 @@ this, they stand until a new record is written.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -47,9 +48,11 @@ def run(home: Home, folder: AttemptFolder, spec: LaunchSpec, agent_file: Path) -
     files.write_json(folder.exit, protocol.to_json(record))
     failpoints.reach(home, "exit-after-record")
     tell_ended(home, folder, spec.episode_id, record)
-    context.seam.close()
-    for path in (folder.judged, folder.scratch, *((folder.ungraded_out,) if record.graded else ())):
-        files.remove_tree(path)
+    # What cannot be removed goes with the acknowledgement.
+    with contextlib.suppress(Exception):
+        context.seam.close()
+        for path in (folder.judged, folder.scratch, *((folder.ungraded_out,) if record.graded else ())):
+            files.remove_tree(path)
 
 
 def limit_s(spec: LaunchSpec, request: GradeRequest) -> float:

@@ -11,9 +11,9 @@ import re
 import shlex
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import paramiko
 
@@ -34,6 +34,8 @@ from runner_agent.protocol import (
     Report,
     ReportRequest,
 )
+
+T = TypeVar("T")
 
 CALL_LIMIT_S = 60.0
 HELLO_LIMIT_S = 120.0
@@ -106,15 +108,9 @@ class SshLink:
 
     @contextlib.contextmanager
     def pull(self, request: PullRequest) -> Iterator[BinaryIO]:
+        deadline = time.monotonic() + self._limit_s
         with contextlib.ExitStack() as stack:
-            try:
-                stream = stack.enter_context(self._pull(request))
-            except LinkRefused as refused:
-                if refused.refusal != door.NO_AGENT:
-                    raise
-                self._push(time.monotonic() + self._limit_s)
-                stream = stack.enter_context(self._pull(request))
-            yield stream
+            yield self._with_agent(lambda: stack.enter_context(self._pull(request)), deadline)
 
     def close(self) -> None:
         """Ends the connection; the next call makes another."""
@@ -132,13 +128,26 @@ class SshLink:
     def _ask(self, verb: str, request: Any, limit_s: float | None = None) -> dict[str, Any]:
         deadline = time.monotonic() + (self._limit_s if limit_s is None else limit_s)
         sent = self._request(verb, request)
+        return self._with_agent(lambda: self._answer(verb, sent, deadline), deadline)
+
+    def _with_agent(self, call: Callable[[], T], deadline: float) -> T:
+        """Calls; where the agent's file is not there, brings it and calls again. That a runner cannot keep it says
+        nothing about what was asked, so it is no refusal."""
         try:
-            return self._answer(verb, sent, deadline)
+            return call()
         except LinkRefused as refused:
             if refused.refusal != door.NO_AGENT:
                 raise
-        self._push(deadline)
-        return self._answer(verb, sent, deadline)
+        try:
+            self._push(deadline)
+        except LinkRefused as refused:
+            raise LinkError(f"{self._where} does not take the runner agent: {refused}", kind="protocol") from refused
+        try:
+            return call()
+        except LinkRefused as refused:
+            if refused.refusal != door.NO_AGENT:
+                raise
+            raise LinkError(f"{self._where} does not keep the runner agent: {refused}", kind="protocol") from refused
 
     def _request(self, verb: str, request: Any) -> bytes:
         return f"{verb} {self._agent.name}\n".encode() + json.dumps(request).encode()

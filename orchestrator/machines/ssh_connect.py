@@ -51,6 +51,8 @@ def connect(address: Address, limit_s: float = CONNECT_LIMIT_S) -> paramiko.Tran
             # A partial success, as where a second factor is asked for, is none.
             left = transport.auth_publickey(address.user, key)
         except paramiko.AuthenticationException as error:
+            if not transport.is_active():  # paramiko calls that a failed login too
+                raise EOFError("the connection broke during the login") from error
             left = [str(error)]
         if left or not transport.is_authenticated():
             raise LinkError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from orchestrator.domain.episode import Episode
+from orchestrator.domain.episode import Episode, EpisodeKind
 from orchestrator.domain.fleet import FleetState
 from orchestrator.domain.phases import Phase
 from orchestrator.planning.evidence import examine
@@ -59,10 +59,12 @@ def _queued(fleet: FleetState, episode: Episode, now: datetime, since: str) -> l
 
 def _preflight(fleet: FleetState, episode: Episode, now: datetime) -> list[str]:
     """Where the preflight that the episode waits for stands."""
+    if episode.kind is EpisodeKind.PREFLIGHT:
+        return []
     return [
         f"Preflight {other.id}: {line}"
         for other in fleet.episodes
-        if other.campaign_id == episode.campaign_id and other.kind == "preflight"
+        if other.campaign_id == episode.campaign_id and other.kind is EpisodeKind.PREFLIGHT
         for line in explain(fleet, other, now)
     ]
 

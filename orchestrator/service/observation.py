@@ -21,16 +21,24 @@ log = structlog.get_logger()
 
 HELLO_EVERY = timedelta(seconds=60)
 
+RUNG_HOLD_S = 5.0
+"""Who rang for a runner does so again after this: the ring may have been lost."""
+
+OBSERVATION_MAX_S = 60.0
+"""A runner that is being asked is not asked again before this has passed: one that hangs holds up one thread."""
+
 
 def observe(services: Services, runner: str) -> None:
-    """Ask, then record; ring a tick if something changed."""
-    with services.store.reading() as session:
+    """Ask, then record; ring a tick if something changed. A runner that another is asking now is left to it."""
+    now = services.now()
+    with services.store.writing() as session:
         row = session.get(RunnerRow, runner)
-        if row is None:
+        if row is None or row.observe_after > now + timedelta(seconds=RUNG_HOLD_S):
             return
+        _observe_again(session, runner, now, min(OBSERVATION_MAX_S, services.settings.claim_s))
         asked = ask(session, runner)
         address = to_address(row)
-        introduce = row.hello_at is None or row.power != "AWAKE" or services.now() - row.hello_at > HELLO_EVERY
+        introduce = row.hello_at is None or row.power != "AWAKE" or now - row.hello_at > HELLO_EVERY
     try:
         hello, report = _ask(services.link(address), introduce, ReportRequest(cursors=asked.cursors))
     except (LinkError, LinkRefused) as error:

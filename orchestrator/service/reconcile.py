@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 from orchestrator.domain.phases import ImpossibleTransition
 from orchestrator.failpoints import reach
 from orchestrator.planning.plan import plan
+from orchestrator.service.observation import RUNG_HOLD_S
 from orchestrator.service.services import Services
 from orchestrator.store.commit import commit
 from orchestrator.store.fleet import load_fleet
@@ -18,9 +19,6 @@ from orchestrator.store.outbox import due_acts
 from orchestrator.store.tables import RunnerRow
 
 log = structlog.get_logger()
-
-OBSERVATION_MAX_S = 60.0
-"""A runner whose observation is under way is not asked again before this has passed."""
 
 
 def tick(services: Services) -> int:
@@ -63,7 +61,7 @@ def _ring_for_runners(services: Services) -> None:
             return
     with services.store.writing() as session:
         due = _due_runners(session, services)
-        until = now + timedelta(seconds=min(OBSERVATION_MAX_S, services.settings.claim_s))
+        until = now + timedelta(seconds=RUNG_HOLD_S)
         session.execute(update(RunnerRow).where(col(RunnerRow.name).in_(due)).values(observe_after=until))
     for name in due:
         services.doorbell.observe(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import aliased
@@ -41,6 +42,7 @@ def load_fleet(session: Session) -> FleetState:
     )
 
 
+@cache
 def left_behind() -> ColumnElement[bool]:
     """Attempts that are over and of which the runner may still hold something; not those that could not be salvaged,
     which stay there for a person to look at."""
@@ -61,6 +63,8 @@ def _acts(session: Session, attempt_ids: Sequence[str]) -> tuple[dict[str, set[s
     query = select(OutboxRow.attempt_id, OutboxRow.kind, OutboxRow.done_at)
     requested: dict[str, set[str]] = {}
     finished: dict[str, set[str]] = {}
+    if not attempt_ids:
+        return requested, finished
     for attempt_id, kind, done_at in session.exec(query.where(col(OutboxRow.attempt_id).in_(attempt_ids))).all():
         requested.setdefault(attempt_id, set()).add(kind)
         if done_at is not None:
@@ -73,6 +77,8 @@ def _avoids(session: Session, episode_ids: Sequence[str]) -> dict[str, frozenset
     query = select(AttemptRow.episode_id, AttemptRow.runner, AttemptRow.ended)
     ended = query.where(col(AttemptRow.episode_id).in_(episode_ids), col(AttemptRow.ended).is_not(None))
     avoids: dict[str, set[str]] = {}
+    if not episode_ids:
+        return {}
     for episode_id, runner, reason in session.exec(ended).all():
         retry = meaning(EndReason(reason)).retry if reason else None
         if retry is not None and retry.where == "elsewhere":

@@ -36,6 +36,23 @@ def test_a_terminal_of_80_columns_gets_whole_ids_and_colours_unless_unwanted(
     assert ("\x1b" in shown) is escapes
 
 
+@pytest.mark.parametrize(("said", "status", "added"), [("y\n", 0, 1), ("\n", 1, 0), ("no\n", 1, 0)])
+def test_a_host_key_is_pinned_once_somebody_at_the_terminal_says_yes(
+    matins: Matins, api: FakeApi, said: str, status: int, added: int
+) -> None:
+    api.host_key = {"host_key": "ssh-ed25519 AAAAC3Nz", "fingerprint": "SHA256:abc"}
+    ours, theirs = pty.openpty()
+    os.write(ours, said.encode())
+    line = ("runner", "add", "gpu1", "--host", "10.0.0.2", "--user", "u", "--key", "/k")
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestrator.cli", *line], stdin=theirs, capture_output=True, timeout=60, check=False
+    )
+    os.close(theirs)
+    os.close(ours)
+    assert b"SHA256:abc" in done.stderr
+    assert (done.returncode, len(api.runners)) == (status, added)
+
+
 def _on_terminal(*arguments: str, **environment: str) -> str:
     """What one run writes to a terminal."""
     ours, theirs = pty.openpty()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import LinkError
-from orchestrator.machines.ssh import SshLink
+from orchestrator.machines.ssh import SshLink, command
 from orchestrator.machines.ssh_pool import CHANNELS_MOST
 from runner_agent.protocol import PullRequest, ReportRequest
 from tests.integration.machines.conftest import Links
@@ -86,6 +86,15 @@ def test_much_on_standard_error_blocks_nothing(shell: Shell) -> None:
 def test_an_answer_without_a_known_end_is_none(shell: Shell) -> None:
     shell.says('echo \'{"schema": "matins-link-1"}\'; kill -9 $$')
     assert "status -1" in protocol_error(shell.link)
+
+
+def test_a_runner_that_does_not_keep_the_agent_has_refused_nothing(shell: Shell) -> None:
+    shell.says(f"cd /; exec {command('/proc/nowhere')}")
+    assert "/proc/nowhere" in protocol_error(shell.link)
+    shell.says(
+        """cat > /dev/null; echo '{"schema": "matins-link-1", "error": {"kind": "no-agent", "message": "gone"}}'"""
+    )
+    assert "does not take" in protocol_error(shell.link)
 
 
 def test_what_comes_instead_of_artifacts_is_not_taken_for_them(shell: Shell) -> None:

@@ -29,7 +29,7 @@ from tests.sshd import Sshd
 
 ALL = ReportRequest(cursors={})
 WAITS = "read line < /dev/null; sleep 60"
-LIMIT_S = 4.0
+LIMIT_S = 8.0
 FREED_WITHIN_S = 40.0
 """Far more than the bound, far less than for ever: this machine may be busy."""
 
@@ -98,6 +98,19 @@ def test_a_refused_connection_says_so_at_once(proxy: FaultProxy, linked: Links) 
     assert failed.value.kind == "connect-refused"
     proxy.heal()
     assert link.report(ALL).boot_id
+
+
+def test_a_connection_that_breaks_while_it_is_made_is_never_taken_for_a_refusal(
+    proxy: FaultProxy, linked: Links
+) -> None:
+    linked().report(ALL)  # the agent's file is there from now on
+    linked(port=proxy.port).report(ALL)
+    whole = proxy.passed["down"]
+    for count in range(0, whole - 300, 300):
+        proxy.reset_after(count, "down")
+        with pytest.raises(LinkError) as failed:
+            linked(port=proxy.port).report(ALL)
+        assert failed.value.kind == "reset", (count, failed.value)
 
 
 def test_stalls_of_two_seconds_are_waited_out(proxy: FaultProxy, linked: Links) -> None:

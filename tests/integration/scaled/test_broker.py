@@ -67,14 +67,14 @@ def test_a_hundred_episodes_end_once_though_the_broker_forgets_everything_and_di
     wait_for(lambda: len(lab.runner.starts) > 50, 60, lab.matins.tail)
     redis.kill()
     redis.start()
-    done_once(lab, ids, 120)
+    done_once(lab, ids, 200)
 
 
 @pytest.mark.fault(12, 13)
 def test_every_doorbell_rung_five_times_starts_each_attempt_once(make_memory_lab: Callable[..., MemoryLab]) -> None:
     lab = make_memory_lab(slots=4, rings=5)
     ids = lab.matins.submit(lab.campaign, *["replay:doer"] * 6)
-    done_once(lab, ids, 60)
+    done_once(lab, ids, 120)
 
 
 @pytest.mark.fault(14)
@@ -85,7 +85,7 @@ def test_what_is_no_message_is_thrown_away_and_the_work_goes_on(
     with redis.client() as client:
         client.lpush(QUEUE, *MALFORMED)
     ids = lab.matins.submit(lab.campaign, *["replay:doer"] * 2)
-    done_once(lab, ids, 60)
+    done_once(lab, ids, 120)
     with redis.client() as client:
         wait_for(lambda: client.llen(QUEUE) == 0, 30, lab.matins.tail)
     assert all(worker.runs() for worker in lab.matins.workers)
@@ -101,4 +101,4 @@ def test_a_submission_while_the_broker_is_gone_is_taken_at_once_and_done_when_it
     assert lab.matins.episode(one)["phase"] == "QUEUED"
     assert lab.matins.api.says("ring-lost")
     redis.start()
-    done_once(lab, [one], 60)
+    done_once(lab, [one], 120)

@@ -55,6 +55,7 @@ def test_an_episode_on_a_runner_over_ssh(tmp_path: Path, sshd: Sshd, matins: Orc
     assert sshd.host_key in words
     assert matins.matins("runner", *words).returncode == 0
     assert shown(matins)["host_key"] == sshd.host_key
+    wait_for(lambda: shown(matins)["state"] == "idle", 60, matins.tail)
 
     # The orchestrator dies while the runner is about to start what was asked for: it is started once, and adopted.
     home = Home(tmp_path / "remote")

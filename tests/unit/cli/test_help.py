@@ -16,7 +16,8 @@ from orchestrator.cli.main import run
 EXPECTED = """up, api, worker, beat, demo
 campaign check
 episode submit, episode list, episode show, episode watch, episode logs, episode cancel, episode explain, episode pull
-runner add, runner list, runner show
+episode retry, episode rescore
+runner add, runner list, runner show, runner declare-dead, runner resume
 config show"""
 
 
