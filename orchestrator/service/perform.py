@@ -24,8 +24,9 @@ ERROR_CHARS = 2000
 TRIES_MAX = {"launch": 6, "collect": 6, "score": 3, "salvage": 3}
 """Acts whose failure is not the link's are given up after so many tries."""
 
-NOT_YET = frozenset({"not-ended"})
-"""Refusals that end by themselves: an older attempt still has to end, or this one has not come so far."""
+NOT_YET = frozenset({"not-ended", "suspending"})
+"""Refusals that end by themselves: an older attempt still has to end, this one has not come so far, or the machine is
+about to sleep and will be woken for it."""
 
 FAULT = "runner-fault"
 """A refusal that the runner cannot name, such as a lock that another call held: tried again, as our own faults are."""
