@@ -62,11 +62,6 @@ class Episode:
     end_reason: EndReason | None = None
     detail: str = ""
 
-    @property
-    def queue_order(self) -> tuple[object, ...]:
-        """Preflights first (others wait for them), then priority, then age; the id settles ties."""
-        return (self.kind is not EpisodeKind.PREFLIGHT, -self.priority, self.submitted_at, self.id)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:

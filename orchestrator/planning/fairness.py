@@ -8,11 +8,14 @@ each `AGEING`: what is n priorities above goes first only if it was submitted le
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from itertools import chain
 
 from orchestrator.domain.episode import Episode, EpisodeKind
+from orchestrator.domain.fleet import FleetState
+from orchestrator.domain.phases import LEASED
 
 AGEING = timedelta(hours=6)
 
@@ -30,6 +33,12 @@ def in_turn(queued: Iterable[Episode], held: Mapping[str, int], now: datetime) -
         for episode in levels[level]:
             counted[episode.submitter] = counted.get(episode.submitter, 0) + 1
     return ordered
+
+
+def in_line(fleet: FleetState, now: datetime) -> list[Episode]:
+    """The fleet's queue in the order in which it gets its turn."""
+    held = Counter(episode.submitter for episode in fleet.episodes if episode.phase in LEASED)
+    return in_turn(fleet.queued, held, now)
 
 
 def _level(episode: Episode, now: datetime) -> tuple[bool, int]:

@@ -44,7 +44,7 @@ class Tier(IntEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Supply:
-    """A runner with slots to give, described as it will be once it is ready."""
+    """A runner and the slots that it has to give, if any, described as it will be once it is ready."""
 
     runner: Runner
     tier: Tier
@@ -104,7 +104,8 @@ class _Shelves:
 
     def __init__(self, supply: Iterable[Supply], warmth: Warmth) -> None:
         self._warmth = warmth
-        self._supply = {one.runner.name: one for one in supply if one.free > 0}
+        # Those without a free slot are there for the episodes that had better wait for one.
+        self._supply = {one.runner.name: one for one in supply}
         self._free = {name: one.free for name, one in self._supply.items()}
         self._kinds: dict[tuple[object, ...], list[str]] = {}
         for name, one in self._supply.items():

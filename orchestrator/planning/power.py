@@ -5,18 +5,16 @@ Pure, as all planning: the same picture gives the same actions in whatever order
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import datetime
 
 from orchestrator.domain.actions import Assign
 from orchestrator.domain.fleet import FleetState
-from orchestrator.domain.phases import LEASED, Phase
 from orchestrator.domain.power import LetSleep, PowerAction, PowerFacts, Warmth
 from orchestrator.domain.runner import Health, Operation, Power, Runner, Service
 from orchestrator.domain.wake import SleepKind
 from orchestrator.planning.deadlines import BOUNDS, expected_s
-from orchestrator.planning.fairness import in_turn
+from orchestrator.planning.fairness import in_line
 from orchestrator.planning.matching import Matched, Supply, Tier, match
 from orchestrator.planning.placement import occupied
 from orchestrator.planning.power_policy import PowerPolicy
@@ -59,20 +57,15 @@ def match_fleet(
     warmth: Warmth | None = None,
 ) -> Matched:
     """The queue in its turn onto the runners that are ready, waking, or may be woken now."""
-    queued = [episode for episode in fleet.episodes if episode.phase is Phase.QUEUED]
-    if not queued:
+    if not fleet.queued:
         return Matched(assign=())
-    held = Counter(episode.submitter for episode in fleet.episodes if episode.phase in LEASED)
-    queue = in_turn(queued, held, now)
     supply = (_supply(fleet, runner, facts[runner.name], policy, now) for runner in fleet.runners)
     usable = [one for one in supply if one is not None]
-    return match(queue, fleet.campaign, usable, now, warmth=warmth)
+    return match(in_line(fleet, now), fleet.campaign, usable, now, warmth=warmth)
 
 
 def _supply(fleet: FleetState, runner: Runner, facts: PowerFacts, policy: PowerPolicy, now: datetime) -> Supply | None:
-    free = runner.agent_slots - len(fleet.leases.get(runner.name, ()))
-    if occupied(fleet, runner):
-        return None
+    free = 0 if occupied(fleet, runner) else runner.agent_slots - len(fleet.leases.get(runner.name, ()))
     if runner.operation is Operation.WAKING:
         return Supply(runner=as_if_ready(runner), tier=Tier.WAKING, free=free)
     # A machine that answers although its wake was not proven is not ready before a wake is: its GPU may be gone.

@@ -110,7 +110,7 @@ def _runners(picture: Picture) -> Iterator[Metric]:
 def _queue(picture: Picture) -> Iterator[Metric]:
     queued: Counter[tuple[str, ...]] = Counter({(str(kind),): 0 for kind in EpisodeKind})
     oldest: dict[tuple[str, ...], float] = {(str(kind),): 0.0 for kind in EpisodeKind}
-    for episode in picture.fleet.queue:
+    for episode in picture.fleet.queued:
         queue = (str(episode.kind),)
         queued[queue] += 1
         oldest[queue] = max(oldest[queue], (picture.now - episode.submitted_at).total_seconds())

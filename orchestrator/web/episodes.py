@@ -114,7 +114,7 @@ def episode_routes(services: Services) -> APIRouter:
             row, campaign = find_episode(session, prefix)
             fleet = _with(load_fleet(session), session, row, campaign)
         episode = next((each for each in fleet.episodes if each.id == row.id), to_episode(row))
-        return {"state": row.phase, "lines": list(explain(fleet, episode, services.now()))}
+        return {"state": row.phase, "lines": list(explain(fleet, episode, services.now(), services.policy.power))}
 
     @router.post("/{prefix}/cancel")
     def cancel(prefix: str, body: ByBody | None = None) -> dict[str, Any]:

@@ -1,9 +1,8 @@
 """`bench plan_ms 200x5000=… 1000x100000=…`: milliseconds of one plan for so many runners and queued episodes.
 
 The fleet is a hard one for the planner: every runner has slots free or sleeps, with a history of wakes, no two offer
-the same, and the queue is full of many campaigns' episodes by many submitters. `was` is the pass over every runner for
-every episode that this replaces, on the same fleet. Milliseconds of processor time, garbage collection included;
-medians over seeds.
+the same, and the queue is full of many campaigns' episodes by many submitters. Milliseconds of processor time, garbage
+collection included; medians over seeds.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from orchestrator.domain.phases import Phase
 from orchestrator.domain.power import PowerFacts
 from orchestrator.domain.runner import Power, Prices, Runner
 from orchestrator.domain.wake import SleepKind, WakeRecord
-from orchestrator.planning.placement import place
 from orchestrator.planning.plan import next_acts
 from orchestrator.planning.policy import Policy
 from orchestrator.planning.power import plan_power
@@ -39,8 +37,7 @@ def main() -> None:
     for runners, episodes in SIZES:
         took = [_plan_ms(fleet_of(runners, episodes, seed)) for seed in SEEDS]
         shown.append(f"{runners}x{episodes}={statistics.median(took):.1f}")
-    was = _was_ms(fleet_of(*SIZES[0], SEEDS[0])[0])
-    print(f"bench plan_ms {' '.join(shown)} was_200x5000={was:.0f} seeds={len(SEEDS)}")
+    print(f"bench plan_ms {' '.join(shown)} seeds={len(SEEDS)}")
 
 
 def _plan_ms(state: tuple[FleetState, dict[str, PowerFacts]]) -> float:
@@ -52,12 +49,6 @@ def _plan_ms(state: tuple[FleetState, dict[str, PowerFacts]]) -> float:
     if not actions:
         raise SystemExit("the plan is empty: the benchmark measures nothing")
     return took * 1000
-
-
-def _was_ms(fleet: FleetState) -> float:
-    begun = time.process_time()
-    list(place(fleet, NOW))
-    return (time.process_time() - begun) * 1000
 
 
 def fleet_of(runners: int, episodes: int, seed: int) -> tuple[FleetState, dict[str, PowerFacts]]:
