@@ -147,6 +147,11 @@ class MachineSenses:
         return Sighting(came=has >= self._gpu, detail=hello.gpu_problem or "its driver lists none")
 
 
+def machine_senses(address: Address, target: WakeTarget, link: Link, gpu: GpuNeed) -> MachineSenses:
+    """Those of the real world."""
+    return MachineSenses(address, target, link, knock(address), gpu)
+
+
 def knock(address: Address) -> Callable[[float], None]:
     """Opens an SSH session as the link does, and ends it."""
     return lambda limit_s: shut(connect(address, limit_s))
