@@ -7,6 +7,8 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Protocol
 
 from orchestrator.domain.runner import Address
@@ -100,9 +102,9 @@ class MachineSenses:
             WakeStage.LINK: lambda: self._look_for_link(limit_s, age_s),
             WakeStage.TCP: lambda: self._look_for_port(limit_s),
             WakeStage.SSH: lambda: self._look_for_session(limit_s),
-            WakeStage.BOOT_ID: self._look_for_boot,
-            WakeStage.HELLO: self._look_for_hello,
-            WakeStage.VULKAN: self._look_for_gpu,
+            WakeStage.BOOT_ID: lambda: _within(limit_s, self._look_for_boot),
+            WakeStage.HELLO: lambda: _within(limit_s, self._look_for_hello),
+            WakeStage.VULKAN: lambda: _within(limit_s, self._look_for_gpu),
         }
         return looks[stage]()
 
@@ -155,6 +157,27 @@ def machine_senses(address: Address, target: WakeTarget, link: Link, gpu: GpuNee
 def knock(address: Address) -> Callable[[float], None]:
     """Opens an SSH session as the link does, and ends it."""
     return lambda limit_s: shut(connect(address, limit_s))
+
+
+def _within(limit_s: float, look: Callable[[], Sighting]) -> Sighting:
+    """A call over the link has a bound of its own, and a longer one: a machine that died under it would hold up the
+    end of its wake. Whoever goes on waiting for the answer is left behind, and ends with that bound."""
+    answers: SimpleQueue[Sighting | Exception] = SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(look())
+        except Exception as error:
+            answers.put(error)
+
+    Thread(target=ask, name="wake-look", daemon=True).start()
+    try:
+        answer = answers.get(timeout=max(0.0, limit_s))
+    except Empty:
+        raise TimeoutError from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 def _said(error: Exception) -> str:

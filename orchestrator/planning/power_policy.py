@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,10 +19,10 @@ class Bucket:
 
 @dataclass(frozen=True, kw_only=True)
 class PowerPolicy:
-    """Waking: `waking_max` machines at a time, started through `inrush` so that not all of them draw their inrush at
-    once. After the n-th failed wake in a row the next waits `back_off_s` × `back_off_factor`ⁿ⁻¹, at most
-    `back_off_max_s`; `failures_max` in a row quarantine. A machine that was put to sleep is not woken before
-    `settle_s`: while it goes down it is deaf.
+    """Waking: `waking_max` machines at a time, none for longer than `wake_limit_s`, started through `inrush` so that not
+    all of them draw their inrush at once. After the n-th failed wake in a row the next waits `back_off_s` ×
+    `back_off_factor`ⁿ⁻¹, at most `back_off_max_s`; `failures_max` in a row quarantine. A machine that was put to sleep
+    is not woken before `settle_s`: while it goes down it is deaf.
 
     Recovery: a machine quarantined for failed wakes is woken again after `probe_after_s`, each time twice as long
     after; at most `probes_max` such wakes in the fleet in any `probes_window_s`.
@@ -33,6 +34,7 @@ class PowerPolicy:
     """
 
     waking_max: int = 8
+    wake_limit_s: float = math.inf
     inrush: Bucket = Bucket(burst=4, per_s=0.5)
     back_off_s: float = 30.0
     back_off_factor: float = 2.0

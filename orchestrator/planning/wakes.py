@@ -66,7 +66,8 @@ def wakes(
         if one.sleeps is None:
             continue
         waking = free.waking + nth
-        limit_s = deadline_s(one.wakes, one.sleeps, waking=waking, failures=len(one.failures))
+        learned_s = deadline_s(one.wakes, one.sleeps, waking=waking, failures=len(one.failures))
+        limit_s = min(policy.wake_limit_s, learned_s)
         probe = fleet.runner[name].health is Health.QUARANTINED
         episodes, gpu = awaits.get(name, ()), gpu_need(fleet.runner[name], one)
         yield Wake(

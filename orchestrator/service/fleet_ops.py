@@ -46,7 +46,10 @@ def wake(services: Services, name: str, *, by: str) -> None:
         asked = Wake(
             runner=name,
             slept=facts.sleeps,
-            deadline_s=deadline_s(facts.wakes, facts.sleeps, waking=waking, failures=failures),
+            deadline_s=min(
+                services.policy.power.wake_limit_s,
+                deadline_s(facts.wakes, facts.sleeps, waking=waking, failures=failures),
+            ),
             waking=waking,
             gpu=gpu_need(to_runner(row), facts),
         )

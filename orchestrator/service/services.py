@@ -14,6 +14,7 @@ from orchestrator.machines.link import Link
 from orchestrator.machines.wake_probe import Senses, machine_senses
 from orchestrator.machines.wol import WakeTarget
 from orchestrator.planning.policy import Policy
+from orchestrator.planning.power_policy import PowerPolicy
 from orchestrator.settings import Settings
 from orchestrator.store.engine import Store
 
@@ -31,6 +32,19 @@ MakeSenses = Callable[[Address, WakeTarget, Link, GpuNeed], Senses]
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+def policy_of(settings: Settings) -> Policy:
+    """What an operator has set for planning."""
+    power = PowerPolicy(
+        waking_max=settings.waking_max,
+        wake_limit_s=settings.wake_limit_s,
+        back_off_s=settings.wake_back_off_s,
+        sleep=settings.sleep_rule,
+        fixed_idle_s=settings.sleep_idle_s,
+        keep_warm=settings.keep_warm,
+    )
+    return Policy(power=power)
 
 
 @dataclass(frozen=True, kw_only=True)

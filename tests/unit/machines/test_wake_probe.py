@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from threading import Event
+
+import pytest
 
 from orchestrator.domain.runner import Address
 from orchestrator.domain.wake import GpuNeed, WakeAttempt, WakeRecord, WakeStage
@@ -11,7 +14,7 @@ from orchestrator.errors import LinkError
 from orchestrator.machines.fake import HELLO, FakeLink
 from orchestrator.machines.wake_probe import MachineSenses, Sighting, prove
 from orchestrator.machines.wol import WakeTarget
-from runner_agent.protocol import Gpu, Hello
+from runner_agent.protocol import Gpu, Hello, Report, ReportRequest
 from tests.unit.planning.sleepers import NOW, waking
 
 CPU = Gpu(
@@ -117,7 +120,7 @@ def test_a_wake_is_gone_on_with_slice_by_slice_as_if_it_had_never_been_put_down(
     assert 24 <= wake.seconds < 26
 
 
-def senses(said: Hello, gpu: GpuNeed, refusal: str = "") -> MachineSenses:
+def senses(said: Hello, gpu: GpuNeed, refusal: str = "", link: FakeLink | None = None) -> MachineSenses:
     def knock(limit_s: float) -> None:
         if refusal:
             raise LinkError(refusal)
@@ -125,7 +128,7 @@ def senses(said: Hello, gpu: GpuNeed, refusal: str = "") -> MachineSenses:
     return MachineSenses(
         Address(runner="gpu01", kind="ssh", host="127.0.0.1"),
         WakeTarget(mac="02:00:00:00:00:01"),
-        FakeLink(said),
+        link or FakeLink(said),
         knock,
         gpu,
     )
@@ -136,6 +139,27 @@ def test_boot_id_hello_and_gpu_are_asked_of_the_agent() -> None:
     for stage in (WakeStage.SSH, WakeStage.BOOT_ID, WakeStage.HELLO, WakeStage.VULKAN):
         assert machine.look(stage, 5, 5).came
     assert machine.look(WakeStage.BOOT_ID, 5, 5).boot_id == "boot-1"
+
+
+def test_a_machine_that_dies_under_a_question_holds_up_no_look_beyond_its_limit() -> None:
+    healed = Event()
+
+    class Dead(FakeLink):
+        def report(self, request: ReportRequest) -> Report:
+            healed.wait()
+            return super().report(request)
+
+        def hello(self) -> Hello:
+            healed.wait()
+            return super().hello()
+
+    machine = senses(HELLO, GpuNeed.ANY, link=Dead())
+    try:
+        for stage in (WakeStage.BOOT_ID, WakeStage.HELLO, WakeStage.VULKAN):
+            with pytest.raises(TimeoutError):
+                machine.look(stage, 0.05, 5)
+    finally:
+        healed.set()
 
 
 def test_a_device_on_the_processors_is_no_card() -> None:
