@@ -115,7 +115,7 @@ class Walk:
 
     def _stages(self) -> None:
         context, spec = self._context, self._spec
-        said = introduction.introduce(context.home, context.seam.machine, context.seam.agent_file, ())
+        said = introduction.introduce(context.home, context.seam.machine, context.seam.agent_file, (), os.environ)
         context.write("hello.json", protocol.to_json(said))
         if said.sandbox_problem:
             raise SandboxUnavailable(f"SANDBOX_UNAVAILABLE: {said.sandbox_problem}; nothing runs unconfined")
