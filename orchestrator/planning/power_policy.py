@@ -19,8 +19,8 @@ class Bucket:
 
 @dataclass(frozen=True, kw_only=True)
 class PowerPolicy:
-    """Waking: `waking_max` machines at a time, none for longer than `wake_limit_s`, started through `inrush` so that not
-    all of them draw their inrush at once. After the n-th failed wake in a row the next waits `back_off_s` ×
+    """Waking: `waking_max` machines at a time, none for longer than `wake_limit_s`, started through `inrush` so that
+    not all of them draw their inrush at once. After the n-th failed wake in a row the next waits `back_off_s` ×
     `back_off_factor`ⁿ⁻¹, at most `back_off_max_s`; `failures_max` in a row quarantine. A machine that was put to sleep
     is not woken before `settle_s`: while it goes down it is deaf.
 
