@@ -49,12 +49,16 @@ def default_interface(routes: str) -> str:
     return min(ways)[1] if ways else ""
 
 
+def meant(mac: str) -> Card | None:
+    """The card of this machine that a wake is meant for."""
+    return choose(cards(), mac, _read(ROUTES))
+
+
 def wake_on_lan(environ: Mapping[str, str], mac: str = "") -> str:
     """ "armed", "disarmed: …" or "unknown: …"."""
-    found = cards()
-    card = choose(found, mac, _read(ROUTES))
+    card = meant(mac)
     if card is None:
-        return _no_card(found, mac)
+        return _no_card(cards(), mac)
     program = programs.find("ethtool", environ)
     if program is None:
         return judge(card, None)
