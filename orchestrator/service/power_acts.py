@@ -110,7 +110,8 @@ def _record_answer(services: Services, act: Act, answer: SuspendAnswer) -> None:
         finish(session, act, now)
         if answer.accepted:
             row = session.get_one(RunnerRow, act.runner)
-            row.observe_after = now + timedelta(seconds=GOES_DOWN_S)
+            # Late, it may be that nobody wanted that any more: its silence is sleep all the same.
+            row.suspend_sent_at, row.observe_after = now, now + timedelta(seconds=GOES_DOWN_S)
             session.add(row)
         elif act.begun is not None:
             why = f"it would not sleep: {'; '.join(answer.why or answer.refusals)}"

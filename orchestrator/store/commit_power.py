@@ -139,23 +139,31 @@ def has_work(session: Session, runner: str) -> bool:
 
 
 def refuse_suspend(session: Session, runner: str, since: datetime, why: str, until: datetime, now: datetime) -> bool:
-    """The machine stays awake; `why` is what its interlock, or the time that passed, says."""
+    """The machine stays awake; `why` is what its interlock says."""
+    return _stay_awake(session, runner, since, why, until, now, {"suspend_sent_at": None, "slept": None})
+
+
+def _end_suspend(session: Session, action: EndSuspend, now: datetime) -> bool:
+    """It may sleep yet: nobody knows."""
+    until = now + AFTER_A_FAILED_SUSPEND
+    return _stay_awake(session, action.runner, action.since, action.reason, until, now, {})
+
+
+def _stay_awake(
+    session: Session, runner: str, since: datetime, why: str, until: datetime, now: datetime, values: dict[str, Any]
+) -> bool:
     values = {
+        **values,
         "operation": str(Operation.NONE),
         "suspending_since": None,
         "stay_awake_until": until,
         "stay_awake_why": why,
-        "slept": None,
         "observe_after": now,
     }
     if not _change(session, runner, _suspends(since), values):
         return False
     log_runner_event(session, runner, "suspend-refused", actor=OURSELVES, now=now, data={"why": why})
     return True
-
-
-def _end_suspend(session: Session, action: EndSuspend, now: datetime) -> bool:
-    return refuse_suspend(session, action.runner, action.since, action.reason, now + AFTER_A_FAILED_SUSPEND, now)
 
 
 def _suspends(since: datetime) -> tuple[Any, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, or_, update
@@ -25,6 +25,9 @@ OPEN_MAX = 2000
 
 SILENCE = frozenset({"unreachable", "timeout", "reset", "connect-refused"})
 """Link errors that a machine asleep, or on its way there, gives."""
+
+GOES_DOWN = timedelta(seconds=60)
+"""A machine that was asked to sleep may answer for so long and sleep all the same."""
 
 LIVING = ("running", "awaiting-checks")
 
@@ -130,7 +133,8 @@ def _record_awake(session: Session, row: RunnerRow, now: datetime) -> None:
     if row.power == Power.ASLEEP:
         log_runner_event(session, row.name, "awake", actor=OURSELVES, now=now)
     row.power, row.asleep_since = str(Power.AWAKE), None
-    if row.operation != Operation.SUSPENDING:
+    asked = row.suspend_sent_at
+    if row.operation != Operation.SUSPENDING and asked is not None and now > asked + GOES_DOWN:
         # It answers, though it was asked to sleep and given the time.
         row.suspend_sent_at = None
 
