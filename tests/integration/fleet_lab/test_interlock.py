@@ -1,5 +1,5 @@
-"""The interlock on machines over SSH: what keeps one awake, that one which said yes really sleeps, and that a launch and
-a suspend at once never both win."""
+"""The interlock on machines over SSH: what keeps one awake, that one which said yes really sleeps, and that a launch
+and a suspend at once never both win."""
 
 from __future__ import annotations
 

@@ -27,6 +27,7 @@ from tests.integration.runner_agent.rig import Rig
 from tests.orchestrator import wait_for
 
 RUNS = 200
+BED = "bed"
 APART_MOST_S = 0.02
 STAND_IN = """
 import os, sys, time
@@ -76,19 +77,30 @@ def test_of_a_launch_and_a_suspend_at_once_exactly_one_wins(rig: Rig, homes: Pat
     print("seed", seed)
     chance = random.Random(seed)
     agent = stand_in(homes / "agent")
-    won = {"launch": 0, "suspend": 0}
+    won: dict[str, list[Home]] = {"launch": [], "suspend": []}
     for run in range(RUNS):
         home = Home(homes / f"home-{run}")
         home.root.mkdir()
         winner = one_race(home, agent, rig.spec(f"race-{run}"), chance.uniform(-APART_MOST_S, APART_MOST_S))
-        won[winner] += 1
-    print(won)
+        won[winner].append(home)
+    print({name: len(homes) for name, homes in won.items()})
+    for home in won["suspend"]:
+        fell_asleep(home)
+    for home in won["launch"]:
+        assert not (home.root / BED).exists()
     # Else it would show nothing.
-    assert min(won.values()) >= RUNS // 10, won
+    assert min(map(len, won.values())) >= RUNS // 10
+
+
+def fell_asleep(home: Home) -> None:
+    """Once."""
+    told = home.power_journal
+    wait_for(lambda: "done" in [line["event"] for line in journal.read(told)], 20, told.read_text)
+    assert (home.root / BED).read_text() == "suspend\n"
 
 
 def one_race(home: Home, agent: Path, spec: LaunchSpec, apart_s: float) -> str:
-    bed = home.root / "bed"
+    bed = home.root / BED
     look = Sight(
         power=lambda how: (("sh", "-c", f"echo {how} >>{bed}"), ""), wake=lambda mac: "armed", logins=lambda: ()
     )
@@ -114,12 +126,6 @@ def one_race(home: Home, agent: Path, spec: LaunchSpec, apart_s: float) -> str:
     folder = home.attempt(spec.attempt_id)
     if said["suspend"] == "accepted":
         assert said["launch"] == "suspending", said
-        wait_for(
-            lambda: "done" in [line["event"] for line in journal.read(home.power_journal)],
-            20,
-            home.power_journal.read_text,
-        )
-        assert bed.read_text() == "suspend\n"
         assert not folder.root.exists()
         assert ledger.about(home, spec.attempt_id) == []
         return "suspend"
