@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import select
 import shutil
@@ -25,7 +26,7 @@ from orchestrator.cli.render.top import Overview, screen
 from orchestrator.settings import wants_color
 
 PATH = "/api/v1/fleet"
-PIPED_WIDTH = 120
+PIPED_WIDTH = 10_000
 QUIT = frozenset("qQ\x03\x04")
 
 
@@ -35,16 +36,23 @@ def top(*, every_s: float, once: bool, as_json: bool) -> None:
         if as_json:
             terminal.data_json(answer)
         elif once or not (sys.stdin.isatty() and sys.stdout.isatty()):
-            width = shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPED_WIDTH
-            _console(width).print(screen(read(Overview, answer), width=width))
+            terminal.data(_once(read(Overview, answer)))
         else:
             with contextlib.suppress(KeyboardInterrupt):
                 _live(client, answer, every_s)
 
 
+def _once(seen: Overview) -> str:
+    """Whole where it is piped, as all that is."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    out = io.StringIO()
+    Console(file=out, width=width or PIPED_WIDTH, color_system=None).print(screen(seen, width=width))
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
 def _live(client: Client, answer: dict[str, Any], every_s: float) -> None:
     """Until somebody presses q. An orchestrator that goes away is waited for, and that is said."""
-    console, trouble = _console(None), ""
+    console, trouble = _console(), ""
     with _keys(), Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
             size = console.size
@@ -58,9 +66,9 @@ def _live(client: Client, answer: dict[str, Any], every_s: float) -> None:
                 trouble = f"{error.message} Shown is what was known last."
 
 
-def _console(width: int | None) -> Console:
+def _console() -> Console:
     color = wants_color(sys.stdout.isatty())
-    return Console(file=sys.stdout, width=width, no_color=not color, highlight=False, markup=False, emoji=False)
+    return Console(file=sys.stdout, no_color=not color, highlight=False, markup=False, emoji=False)
 
 
 @contextlib.contextmanager

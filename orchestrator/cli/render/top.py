@@ -47,15 +47,16 @@ class Overview:
     oldest_queued_at: str | None = None
 
 
-def screen(seen: Overview, *, width: int, height: int | None = None, trouble: str = "") -> RenderableType:
-    """All of it within `width`, and of `height` lines as many runners and episodes as there is room for. `trouble`:
-    why what is shown is no longer new."""
+def screen(seen: Overview, *, width: int | None = None, height: int | None = None, trouble: str = "") -> RenderableType:
+    """All of it within `width`, if there is one, and as many runners and episodes as `height` lines have room for.
+    `trouble`: why what is shown is no longer new."""
     now = _moment(seen.at)
     head = _head(seen, now, trouble)
     runners, episodes = _shares(len(seen.runners), len(seen.episodes), height, len(head))
-    parts: list[RenderableType] = [*head, Text(), _runners(seen.runners[:runners], width >= WIDE)]
+    wide = width is None or width >= WIDE
+    parts: list[RenderableType] = [*head, Text(), _runners(seen.runners[:runners], wide, width is not None)]
     parts += _left(len(seen.runners) - runners, "runner")
-    parts += [Text(), _episodes(seen.episodes[:episodes], now, width >= WIDE)]
+    parts += [Text(), _episodes(seen.episodes[:episodes], now, wide, width is not None)]
     parts += _left(seen.counts.running + seen.counts.queued - episodes, "episode")
     return Group(*parts)
 
@@ -72,8 +73,8 @@ def _head(seen: Overview, now: datetime | None, trouble: str) -> list[Text]:
     return lines + ([_text(trouble, "bold red")] if trouble else [])
 
 
-def _runners(runners: Sequence[Runner], wide: bool) -> Table:
-    table = _table()
+def _runners(runners: Sequence[Runner], wide: bool, fitted: bool) -> Table:
+    table = _table(fitted)
     table.add_column("RUNNER", no_wrap=True, max_width=20)
     table.add_column("STATE", no_wrap=True)
     table.add_column("EPISODES", no_wrap=True, justify="right")
@@ -100,8 +101,8 @@ def _why(runner: Runner) -> str:
     return said[len(known) :].lstrip(" ,:") if said.lower().startswith(known) else said
 
 
-def _episodes(episodes: Sequence[Episode], now: datetime | None, wide: bool) -> Table:
-    table = _table()
+def _episodes(episodes: Sequence[Episode], now: datetime | None, wide: bool, fitted: bool) -> Table:
+    table = _table(fitted)
     table.add_column("EPISODE", no_wrap=True)
     table.add_column("AGENT", no_wrap=True, overflow="ellipsis", ratio=2)
     if wide:
@@ -122,8 +123,8 @@ def _episodes(episodes: Sequence[Episode], now: datetime | None, wide: bool) -> 
     return table
 
 
-def _table() -> Table:
-    return Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, expand=True, header_style="bold")
+def _table(fitted: bool) -> Table:
+    return Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, expand=fitted, header_style="bold")
 
 
 def _shares(runners: int, episodes: int, height: int | None, head: int) -> tuple[int, int]:

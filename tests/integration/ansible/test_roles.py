@@ -10,6 +10,7 @@ import pytest
 
 from orchestrator.domain.runner import Address
 from orchestrator.machines.ssh import SshLink
+from runner_agent.protocol import DoctorRequest
 from tests.fleet_lab import Machine
 from tests.integration.ansible.conftest import Playbook
 
@@ -49,6 +50,10 @@ def test_a_machine_set_up_twice_changes_once_and_takes_one_key_for_one_command(
     link_to_it = SshLink(Address(runner="gpu01", kind="ssh", home=HOME, **place))
     hello = playbook.lab.call(link_to_it.hello)
     assert hello.hostname == "gpu01"
+    examined = playbook.lab.call(link_to_it.doctor, DoctorRequest(mac=gpu01.mac))
+    results = {each.name: each for each in examined.prerequisites}
+    for name in ("Wake-on-LAN armed", "Wake-on-LAN kept"):
+        assert results[name].result == "pass", results[name]
     link_to_it.close()
 
 

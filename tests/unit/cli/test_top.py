@@ -37,9 +37,9 @@ def _fleet(**more: Any) -> dict[str, Any]:
     return base | {"oldest_queued_at": "2026-11-21T10:00:41.000Z"} | more
 
 
-def _shown(fleet: dict[str, Any], width: int, height: int | None = None, trouble: str = "") -> list[str]:
+def _shown(fleet: dict[str, Any], width: int | None, height: int | None = None, trouble: str = "") -> list[str]:
     out = io.StringIO()
-    console = Console(file=out, width=width, color_system=None, highlight=False)
+    console = Console(file=out, width=width or 10_000, color_system=None, highlight=False)
     console.print(screen(read(Overview, fleet), width=width, height=height, trouble=trouble))
     return [line.rstrip() for line in out.getvalue().splitlines()]
 
@@ -65,6 +65,14 @@ def test_at_80_columns_it_reads_like_this() -> None:
 def test_at_120_columns_gpu_and_campaign_are_there_too() -> None:
     text = "\n".join(_shown(_fleet(), 120))
     assert "GPU" in text and "AMD Radeon RX" in text and "decode-50" in text
+
+
+def test_what_is_piped_is_whole() -> None:
+    text = "\n".join(_shown(_fleet(), None))
+    assert (
+        "41 s of an expected 65 s; it waits for its SSH port." in text
+        and "AMD Radeon RX 7900 XTX (RADV NAVI31)" in text
+    )
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 99, 100, 120, 250])
