@@ -62,6 +62,9 @@ class Home:
     def gpu_gate(self) -> Path:
         return self.gates / "gpu"
 
+    def gate(self, name: str) -> Path:
+        return self.gates / name
+
     def attempt(self, attempt_id: str) -> AttemptFolder:
         return AttemptFolder(self.attempts / attempt_id)
 

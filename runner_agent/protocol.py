@@ -165,6 +165,7 @@ class LaunchSpec:
 
     `base_key` names the built base tree that is kept on the runner for baseline runs. `hide` lists folders of the
     machine that no process of the attempt may see. `network` is "full" or "none" for every process of the attempt.
+    `gpu` is the deviceUUID of the one Vulkan device that it is for; empty: it may use any, and no other may beside it.
     """
 
     attempt_id: str
@@ -186,6 +187,7 @@ class LaunchSpec:
     limits: Limits
     network: Literal["full", "none"] = "full"
     hide: tuple[str, ...] = ()
+    gpu: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,7 +235,8 @@ class AttemptStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class Gpu:
-    """A Vulkan physical device, as the driver describes it."""
+    """A Vulkan physical device, as the driver describes it. `nodes`: the device files that are its own, such as
+    /dev/dri/renderD128; none where they are not known, and for a device of software."""
 
     name: str
     vendor: str
@@ -242,6 +245,7 @@ class Gpu:
     vulkan_api: str
     device_uuid: str
     vram_bytes: int
+    nodes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
