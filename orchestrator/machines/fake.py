@@ -69,6 +69,8 @@ class FakeLink:
         if spec.attempt_id not in self.attempts:
             if self.falls_asleep:
                 raise LinkRefused("suspending", "the machine is about to sleep")
+            if spec.attempt_id in self.starts:
+                raise LinkRefused("unknown-attempt", f"attempt {spec.attempt_id} was here before; its folder is gone")
             self._check_alone(spec)
             self._fences[spec.episode_id] = spec.fence
             self.starts.append(spec.attempt_id)
