@@ -14,7 +14,7 @@ from orchestrator.cli.errors import Failed, WrongInput
 from orchestrator.cli.inventory.ini import parse_ini
 from orchestrator.cli.inventory.runners import runners_of
 from orchestrator.cli.inventory.structured import parse_listed, parse_yaml
-from orchestrator.cli.inventory.tree import ALL, Inventory
+from orchestrator.cli.inventory.tree import ALL, UNGROUPED, Inventory
 from orchestrator.cli.render import values
 from orchestrator.cli.render.tables import Column, show_table
 from orchestrator.cli.runners import RUNNERS, offered_key
@@ -27,7 +27,7 @@ COLUMNS = (Column(title="NAME"), Column(title="IMPORT"), Column(title="STATE"), 
 def import_runners(file: str, group: str, *, as_json: bool) -> None:
     """Adds all of them, or says all that is wrong and adds none. Raises WrongInput and Failed."""
     inventory = read_inventory(file)
-    if group != ALL and group not in inventory.groups:
+    if group not in (ALL, UNGROUPED, *inventory.groups):
         known = ", ".join(sorted(set(inventory.groups) - {ALL})) or "none"
         raise WrongInput(f"{file} has no group {group!r}.", f"It has: {known}.", file=file)
     bodies, problems = runners_of(inventory, group)

@@ -41,8 +41,12 @@ class Inventory:
 
     def hosts(self, group: str = ALL) -> list[str]:
         """The hosts of a group and its groups, in the order of the file."""
-        inside = set(self.groups) if group == ALL else set(self._below(group))
-        found = {host for name in inside if name in self.groups for host in self.groups[name].hosts}
+        if group == ALL:
+            return list(self.lines)
+        if group == UNGROUPED:
+            grouped = self._within(set(self.groups) - {ALL, UNGROUPED})
+            return [host for host in self.lines if host not in grouped]
+        found = self._within(set(self._below(group)))
         return [host for host in self.lines if host in found]
 
     def variables(self, host: str) -> dict[str, Any]:
@@ -57,6 +61,9 @@ class Inventory:
         for group in self.groups.values():
             merged |= group.hosts.get(host, {})
         return merged
+
+    def _within(self, groups: set[str]) -> set[str]:
+        return {host for name in groups if name in self.groups for host in self.groups[name].hosts}
 
     def _below(self, name: str) -> Iterator[str]:
         seen, waiting = set[str](), [name]
