@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +24,7 @@ JOURNAL_BYTES_MOST = 1 << 20
 AFTER_S = 1.0
 """How long after its answer the machine falls asleep, so that the answer gets out."""
 
+TOKEN = re.compile(r"[A-Za-z0-9][!-~]{0,199}")
 VERBS = {"suspend": "suspend", "power-off": "poweroff"}
 
 
@@ -79,6 +81,8 @@ def suspend(
 ) -> SuspendAnswer:
     """Accepted: the mark is set, and a process that outlives this call puts the machine to sleep. One that was asked
     for already, or is under way, is accepted and not begun again."""
+    if not TOKEN.fullmatch(request.token):
+        raise Refused("bad-request", f"{request.token[:200]!r} cannot be a token: a letter or digit, then no space")
     command, no_power = look.power(request.how)
     wake = look.wake(request.mac)
     try:

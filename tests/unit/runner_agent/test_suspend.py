@@ -165,3 +165,13 @@ def test_the_power_command_is_the_systems_own_and_missing_where_there_is_none(tm
         assert command[-2:] == (str(tmp_path / "systemctl"), "poweroff")
     else:
         assert "sudo" in why
+
+
+def test_a_token_may_hold_a_time(asks: Callable[..., SuspendAnswer]) -> None:
+    assert asks(look("true"), replace(WISH, token="gpu01-2026-01-01T00:00:00.5+00:00")).accepted
+
+
+def test_a_token_that_would_be_an_option_is_refused(asks: Callable[..., SuspendAnswer]) -> None:
+    with pytest.raises(Refused) as refused:
+        asks(look("true"), replace(WISH, token="--fork"))
+    assert refused.value.kind == "bad-request"
