@@ -43,6 +43,13 @@ class Sleepers(LabOrchestrator):
             sleeps=sleeps,
         )
 
+    def answers(self) -> bool:
+        """Whether the server can be asked."""
+        try:
+            return self._answers()
+        except AssertionError:
+            return False
+
     def runner(self, name: str) -> Json:
         return self.get(f"runners/{name}")
 
