@@ -40,13 +40,14 @@ def wake(name: str, *, wait_s: float | None, by: str | None, as_json: bool) -> i
     path = f"{RUNNERS}/{segment(name)}/wake"
     with Client(connection()) as client:
         answer = client.post(path, {"by": by or account()})
-        if wait_s is not None:
+        begun = read(Wake, answer).under_way
+        if wait_s is not None and begun:
             answer = _followed(client, path, answer, wait_s)
     found = read(Wake, answer)
     if as_json:
         terminal.data_json(answer)
     else:
-        terminal.data(terminal.one_line(f"{name}  {_outcome(found)}"))
+        terminal.data(terminal.one_line(f"{name}  {_outcome(found, begun)}"))
     return 0 if found.ready or (wait_s is None and found.under_way) else 1
 
 
@@ -72,10 +73,10 @@ def _followed(client: Client, path: str, answer: dict[str, Any], wait_s: float) 
             return answer
 
 
-def _outcome(found: Wake) -> str:
+def _outcome(found: Wake, begun: bool) -> str:
+    """`begun`: whether there was anything to wake."""
     if found.ready:
-        seconds = sum(stage.seconds for stage in found.stages)
-        return f"ready after {seconds:.1f} s" if found.stages else "ready"
+        return f"ready after {sum(stage.seconds for stage in found.stages):.1f} s" if begun else "ready"
     if found.under_way:
         return f"waking: {found.reason}" if found.reason else "waking"
     return f"not ready: {found.failed_stage}: {found.reason}" if found.failed_stage else f"not ready: {found.reason}"
