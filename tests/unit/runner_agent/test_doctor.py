@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
@@ -11,7 +12,7 @@ from orchestrator.machines.fake_parts import HELLO
 from runner_agent import doctor, examination
 from runner_agent.detach import Surroundings
 from runner_agent.doctor import Facts
-from runner_agent.protocol import Gpu, Prerequisite
+from runner_agent.protocol import Gpu, Prerequisite, SuspendRefusal
 from runner_agent.refusal import Refused
 
 CARD = Gpu(
@@ -104,3 +105,10 @@ def test_clocks_are_compared_where_the_asker_tells_its_time() -> None:
     for wrong in ("noon", "1970-01-01T00:16:37.500"):
         with pytest.raises(Refused):
             examination.offset_s(wrong, 1000.0)
+
+
+def test_the_page_names_each_prerequisite_and_each_refusal_of_sleep() -> None:
+    page = (Path(__file__).parents[3] / "docs/doctor.md").read_text(encoding="utf-8")
+    first = [line.split("|")[1].strip(" `") for line in page.splitlines() if line.startswith("| ")]
+    named = [cell for cell in first if cell not in ("prerequisite", "refusal")]
+    assert named == ["connection", *doctor.ROWS, *get_args(SuspendRefusal)]
