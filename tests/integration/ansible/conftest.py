@@ -54,7 +54,7 @@ class Playbook:
         )
         argv = [tool("ansible-playbook"), "-i", str(inventory), "matins.fleet.runner"]
         argv += ["-e", json.dumps({"ansible_ssh_common_args": options, **variables})]
-        return self.lab.run(argv, env=self.environment, cwd=self.folder, limit_s=120)
+        return self.lab.run(argv, env=self.environment, cwd=self.folder, limit_s=140)
 
     @staticmethod
     def counts(ended: subprocess.CompletedProcess[str]) -> dict[str, int]:

@@ -41,6 +41,8 @@ def test_a_machine_set_up_twice_changes_once_and_takes_one_key_for_one_command(
     assert f"MACAddress={gpu01.mac}\n" in link and "WakeOnLan=magic\n" in link and "NamePolicy=" in link
     rules = gpu01.ssh("grep", "-v", "^#", "/etc/sudoers.d/matins-runner").stdout
     assert rules == "matins ALL=(root) NOPASSWD: /usr/bin/systemctl suspend, /usr/bin/systemctl poweroff\n"
+    asks = gpu01.ssh("grep", "-v", "^#", "/etc/sudoers.d/matins-wake-on-lan").stdout
+    assert asks == "matins ALL=(root) NOPASSWD: /usr/sbin/ethtool eth0\n"
 
     as_matins = [part.replace("root@", "matins@") for part in gpu01.ssh_command("id")]
     as_matins[as_matins.index("-i") + 1] = str(key)
