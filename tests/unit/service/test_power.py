@@ -12,6 +12,7 @@ from orchestrator.domain.wake import SleepKind, WakeStage
 from orchestrator.errors import Conflict, LinkError
 from orchestrator.service import fleet_ops
 from orchestrator.store.commit import commit
+from orchestrator.web.collector import DatabaseCollector
 from tests.unit.service.rig import Rig, Toy
 from tests.unit.service.sleepers import SleepingRig
 
@@ -244,3 +245,21 @@ def test_a_runner_without_a_mac_address_stays_awake(the_toy: Toy, tmp_path: Path
     assert rig.acts("suspend") == []
     with pytest.raises(Conflict, match="could not be woken"):
         fleet_ops.sleep(rig.services, "local", by="ada")
+
+
+def test_wakes_are_counted_and_their_stages_timed(rig: SleepingRig) -> None:
+    rig.rest()
+    rig.senses["a"].missing = WakeStage.SSH
+    for name in rig.runners:
+        fleet_ops.wake(rig.services, name, by="ada")
+    rig.answer()
+    samples = {
+        (sample.name, *sorted(sample.labels.values())): sample.value
+        for family in DatabaseCollector(rig.store, rig.clock).collect()
+        for sample in family.samples
+        if sample.name.startswith("matins_wake")
+    }
+    assert samples["matins_wake_attempts_total", "b", "ready"] == 1
+    assert samples["matins_wake_attempts_total", "b", "failed"] == 0
+    assert samples["matins_wake_attempts_total", "a", "failed"] >= 1
+    assert samples["matins_wake_duration_seconds_count", "b", "vulkan"] == 1

@@ -4,17 +4,54 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, text
 from sqlmodel import SQLModel
 
-from orchestrator.store.engine import open_store
+from orchestrator.store.engine import migration_config, open_store
+from orchestrator.store.fleet import load_fleet
 
 
 def test_migrating_from_nothing_gives_the_declared_schema(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path}/a.sqlite3")
     with store.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), SQLModel.metadata) == []
+
+
+ROWS = (
+    """INSERT INTO campaign VALUES ('c', 'k', 'n', '', '', '', '{}', '', '', '[]', 0, 'accepted', '', '2026-01-01')""",
+    """INSERT INTO episode (id, campaign_id, kind, agent, phase, phase_since, submitted_at, priority, fence,
+        cancel_requested, detail)
+        VALUES ('e', 'c', 'episode', 'a', 'RUNNING', '2026-01-01', '2026-01-01', 0, 1, 0, '')""",
+    """INSERT INTO runner (name, kind, power, operation, service, health, agent_slots, build_slots, tags, prices,
+        observe_after, detail, link_errors, added_at)
+        VALUES ('r', 'local', 'AWAKE', 'NONE', 'IN_SERVICE', 'UNKNOWN', 1, 1, '[]', '{}', '2026-01-01', '', '{}', '2026-01-01')""",
+    """INSERT INTO attempt (id, episode_id, runner, fence, created_at, failure_detail)
+        VALUES ('a', 'e', 'r', 1, '2026-01-01', '')""",
+    """INSERT INTO outbox (kind, attempt_id, created_at, not_before, tries, error)
+        VALUES ('launch', 'a', '2026-01-01', '2026-01-01', 0, '')""",
+)
+"""In every table that others refer to; as revision 0001 has them."""
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002"])
+def test_a_database_of_an_older_version_keeps_its_rows(tmp_path: Path, revision: str) -> None:
+    file = tmp_path / "a.sqlite3"
+    config = migration_config()
+    engine = create_engine(f"sqlite:///{file}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        for row in ROWS:
+            connection.execute(text(row))
+    engine.dispose()
+    with open_store(f"sqlite:///{file}").reading() as session:
+        fleet = load_fleet(session)
+    assert [(runner.name, fleet.power["r"].by_wakes) for runner in fleet.runners] == [("r", False)]
+    assert [attempt.requested for attempt in fleet.attempts] == [frozenset({"launch"})]
 
 
 def test_opening_an_existing_database_again_changes_nothing(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("port", sa.Integer(), nullable=False, server_default="22"))
     with op.batch_alter_table("attempt", schema=None) as batch_op:
         batch_op.add_column(sa.Column("reported_boot_id", sa.String(), nullable=False, server_default=""))
-        batch_op.add_column(sa.Column("gone", sa.Boolean(), nullable=False, server_default=sa.false()))
+        batch_op.add_column(sa.Column("gone", sa.Boolean(), nullable=False, server_default="0"))
     with op.batch_alter_table("episode", schema=None) as batch_op:
         batch_op.add_column(sa.Column("retry_of", sa.String(), nullable=True))
     op.create_table(

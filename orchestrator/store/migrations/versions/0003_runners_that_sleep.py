@@ -30,7 +30,7 @@ def upgrade() -> None:
             batch_op.add_column(sa.Column(name, sa.String(), nullable=True))
         for name in MOMENTS:
             batch_op.add_column(sa.Column(name, sa.DateTime(timezone=True), nullable=True))
-        batch_op.add_column(sa.Column("by_wakes", sa.Boolean(), nullable=False, server_default=sa.false()))
+        batch_op.add_column(sa.Column("by_wakes", sa.Boolean(), nullable=False, server_default="0"))
         batch_op.add_column(sa.Column("wake", sa.JSON(none_as_null=True), nullable=True))
     with op.batch_alter_table("outbox", schema=None) as batch_op:
         batch_op.alter_column("attempt_id", existing_type=sa.String(), nullable=True)
