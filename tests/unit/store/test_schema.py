@@ -28,7 +28,8 @@ ROWS = (
         VALUES ('e', 'c', 'episode', 'a', 'RUNNING', '2026-01-01', '2026-01-01', 0, 1, 0, '')""",
     """INSERT INTO runner (name, kind, power, operation, service, health, agent_slots, build_slots, tags, prices,
         observe_after, detail, link_errors, added_at)
-        VALUES ('r', 'local', 'AWAKE', 'NONE', 'IN_SERVICE', 'UNKNOWN', 1, 1, '[]', '{}', '2026-01-01', '', '{}', '2026-01-01')""",
+        VALUES ('r', 'local', 'AWAKE', 'NONE', 'IN_SERVICE', 'UNKNOWN', 1, 1, '[]', '{}',
+        '2026-01-01', '', '{}', '2026-01-01')""",
     """INSERT INTO attempt (id, episode_id, runner, fence, created_at, failure_detail)
         VALUES ('a', 'e', 'r', 1, '2026-01-01', '')""",
     """INSERT INTO outbox (kind, attempt_id, created_at, not_before, tries, error)
