@@ -9,6 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?=
 PYTEST_ARGS ?=
+# End-to-end tests measure throughput: nothing runs beside them.
+SPREAD := -n auto --dist worksteal
 ONLY ?=
 SEED ?=
 PARTS ?=
@@ -30,14 +32,15 @@ demo: $(RUNTIME) system-parts ## the main job, end to end, on this machine
 	@$(BIN)/matins demo
 
 test: $(DEVELOPMENT) $(ANSIBLE) system-parts test-parts ## unit, integration and end-to-end tests
-	@$(BIN)/pytest tests/unit -n auto $(PYTEST_ARGS)
-	@$(BIN)/pytest tests/integration tests/e2e $(PYTEST_ARGS)
+	@$(BIN)/pytest tests/unit $(SPREAD) $(PYTEST_ARGS)
+	@$(BIN)/pytest tests/integration $(SPREAD) $(PYTEST_ARGS)
+	@$(BIN)/pytest tests/e2e $(PYTEST_ARGS)
 
 unit: $(DEVELOPMENT) ## tests that need nothing but Python
-	@$(BIN)/pytest tests/unit -n auto $(PYTEST_ARGS)
+	@$(BIN)/pytest tests/unit $(SPREAD) $(PYTEST_ARGS)
 
 integration: $(DEVELOPMENT) $(ANSIBLE) system-parts test-parts ## tests with real parts
-	@$(BIN)/pytest tests/integration $(PYTEST_ARGS)
+	@$(BIN)/pytest tests/integration $(SPREAD) $(PYTEST_ARGS)
 
 e2e: $(DEVELOPMENT) system-parts ## the whole path, with real cargo and Vulkan
 	@$(BIN)/pytest tests/e2e $(PYTEST_ARGS)

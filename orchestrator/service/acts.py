@@ -8,7 +8,7 @@ from dataclasses import replace
 from sqlalchemy import update
 from sqlmodel import col
 
-from orchestrator.artifacts import partial
+from orchestrator.artifacts import partial, sums
 from orchestrator.artifacts.receive import Received, receive
 from orchestrator.domain.campaign_launch import hidden_checks
 from orchestrator.domain.phases import Event, Phase
@@ -99,6 +99,8 @@ def salvage(services: Services, act: Act) -> None:
     reach("act-salvage-before-call")
     try:
         received = _pull(services, act)
+        # Nothing is derived from it; what is there can be checked like any other folder.
+        sums.write(attempt_folder(services.settings.home, act.attempt_id))
         told = {"bytes": received.bytes, "files": received.files}
     except LinkRefused as refused:
         if refused.refusal != "unknown-attempt":

@@ -18,10 +18,12 @@ from orchestrator.store.tables import AttemptRow, OutboxRow
 log = structlog.get_logger()
 
 RETRY_DELAY_MAX_S = 60.0
+SALVAGE_DELAY_MAX_S = 3600.0
+"""What nobody waits for, and what is never given up, since giving it up would lose it."""
 ERROR_CHARS = 2000
 """What the outbox keeps of an error."""
 
-TRIES_MAX = {"launch": 6, "collect": 6, "score": 3, "salvage": 3}
+TRIES_MAX = {"launch": 6, "collect": 6, "score": 3}
 """Acts whose failure is not the link's are given up after so many tries."""
 
 NOT_YET = frozenset({"not-ended", "suspending"})
@@ -123,7 +125,8 @@ def _await_runner(services: Services, act: Act, error: str) -> None:
 
 
 def _postpone(services: Services, act: Act, error: str) -> None:
-    delay_s = min(RETRY_DELAY_MAX_S, 2.0 ** min(act.tries, 10) / 2)
+    most_s = SALVAGE_DELAY_MAX_S if act.kind == "salvage" else RETRY_DELAY_MAX_S
+    delay_s = min(most_s, 2.0 ** min(act.tries, 16) / 2)
     with services.store.writing() as session:
         _tell_postponed(session, services, act, error)
         postpone(session, act, services.now(), delay_s, error)

@@ -84,6 +84,15 @@ def request_power_act(session: Session, kind: str, runner: str, begun: datetime)
     return True
 
 
+def ask_again(session: Session, kind: str, attempt_id: str, *, now: datetime) -> bool:
+    """Have an act that is safe to repeat done once more, or for the first time. False while it is under way."""
+    if request_act(session, kind, attempt_id, now=now):
+        return True
+    over = (col(OutboxRow.kind) == kind, col(OutboxRow.attempt_id) == attempt_id, col(OutboxRow.done_at).is_not(None))
+    due = {"done_at": None, "claimed_until": None, "not_before": now, "tries": 0, "error": ""}
+    return rows_changed(session, update(OutboxRow).where(*over).values(**due)) == 1
+
+
 def log_event(
     session: Session,
     episode_id: str,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import uuid4
 
-from sqlalchemy import update
+from sqlalchemy import or_, update
 from sqlmodel import Session, col, func, select
 
 from orchestrator.domain.actions import (
@@ -208,7 +208,9 @@ def _clear(session: Session, action: Clear, now: datetime) -> bool:
 
 def _forget(session: Session, action: Forget, now: datetime) -> bool:
     over = (col(AttemptRow.id) == action.attempt_id, col(AttemptRow.acknowledged_at).is_(None))
-    changed = update(AttemptRow).where(*over, col(AttemptRow.ended).is_not(None)).values(acknowledged_at=now)
+    # A tombstone that was made meanwhile is something again.
+    nothing = or_(col(AttemptRow.gone), col(AttemptRow.status).is_(None))
+    changed = update(AttemptRow).where(*over, col(AttemptRow.ended).is_not(None), nothing).values(acknowledged_at=now)
     if rows_changed(session, changed) == 0:
         return False
     episode_id = session.get_one(AttemptRow, action.attempt_id).episode_id

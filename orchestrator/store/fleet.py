@@ -48,8 +48,8 @@ def load_fleet(session: Session) -> FleetState:
 
 @cache
 def left_behind() -> ColumnElement[bool]:
-    """Attempts that are over and of which the runner may still hold something; not those that could not be salvaged,
-    which stay there for a person to look at."""
+    """Attempts that are over and of which the runner may still hold something; not those whose runner refused to give
+    it for good, which stay there for a person to look at."""
     salvage, acknowledge = aliased(OutboxRow), aliased(OutboxRow)
     salvaged = exists().where(
         col(salvage.attempt_id) == col(AttemptRow.id), col(salvage.kind) == "salvage", col(salvage.done_at).is_not(None)

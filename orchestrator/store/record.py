@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 
 from orchestrator.domain.phases import Event, Phase
 from orchestrator.domain.runner import Health, Operation, Power
-from orchestrator.store.changes import log_event, log_runner_event, move_episode
+from orchestrator.store.changes import ask_again, log_event, log_runner_event, move_episode
 from orchestrator.store.fleet import left_behind
 from orchestrator.store.tables import AttemptRow, ChunkRow, EventRow, RunnerRow
 from runner_agent.protocol import AttemptStatus, Chunk, Hello, Report, to_json
@@ -106,9 +106,19 @@ def record_report(session: Session, runner: str, report: Report, asked: Asked, n
     still = {row.id: row for row in _still_as_asked(session, runner, report, asked)}
     changed = [_record_absence(session, row, report) for row in still.values() if asked.statuses.get(row.id)]
     changed += [record_status(session, said, now) for said in report.attempts if said.attempt_id in still]
+    changed += [_tell_again(session, runner, said, now) for said in report.attempts if said.attempt_id not in still]
     for chunk in report.chunks:
         _record_chunk(session, chunk)
     return any(changed)
+
+
+def _tell_again(session: Session, runner: str, said: AttemptStatus, now: datetime) -> bool:
+    """A runner that speaks of an attempt that was settled with it: a call on its way has made something of it there
+    since, such as a tombstone. What was done once is due once more."""
+    row = session.get(AttemptRow, said.attempt_id)
+    if row is None or row.runner != runner or row.acknowledged_at is None or row.fence != said.fence:
+        return False
+    return ask_again(session, "cancel" if said.phase in LIVING else "acknowledge", row.id, now=now)
 
 
 def _record_answer(session: Session, runner: str, report: Report, asked: Asked, now: datetime) -> None:
@@ -168,9 +178,9 @@ def record_status(session: Session, status: AttemptStatus, now: datetime) -> boo
     if row.status == said or _is_final(row.status):
         return False
     first = row.status is None
-    row.status, row.observed_at = said, now
+    row.status, row.observed_at, row.gone = said, now, False
     if status.phase in LIVING:
-        row.reported_boot_id, row.gone = "", False
+        row.reported_boot_id = ""
     session.add(row)
     if first and status.phase != "cancelled" and row.ended is None:
         _started(session, row, now)

@@ -15,7 +15,7 @@ def test_every_reason_stands_in_the_table() -> None:
 def test_a_signal_is_never_retried_and_is_always_the_agents(reason: EndReason) -> None:
     found = meaning(reason)
     if found.signal:
-        assert (found.kind, found.payer, found.retry) == ("agent", "agent", False)
+        assert (found.kind, found.payer, found.retry) == ("agent", "agent", None)
     if found.retry:
         assert found.payer == "fleet"
     assert found.says.endswith(".")

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.artifacts.sums import verify
 from orchestrator.errors import LinkError, LinkRefused
 from orchestrator.planning.explain import explain
+from orchestrator.service.places import attempt_folder
 from orchestrator.store.convert import to_episode
 from orchestrator.store.fleet import load_fleet
 from orchestrator.store.tables import EventRow, RunnerRow
@@ -223,11 +225,13 @@ def test_artifacts_that_do_not_verify_are_pulled_again(rig: Rig) -> None:
 
 def test_artifacts_that_never_verify_are_given_up_as_lost(rig: Rig) -> None:
     (one,) = rig.submit_accepted()
+    whole: dict[str, dict[str, bytes]] = {}
 
     def work() -> None:
         for attempt_id, known in list(rig.runners["local"].attempts.items()):
             if known.status.phase == "running":
                 rig.exit(attempt_id)
+                whole[attempt_id] = dict(known.files)
                 tamper(rig, attempt_id)
 
     for _ in range(60):
@@ -236,9 +240,15 @@ def test_artifacts_that_never_verify_are_given_up_as_lost(rig: Rig) -> None:
     assert rig.ended(one) == ("FAILED", "artifacts-lost")
     assert "diff.patch' is not what the manifest says" in rig.episode(one).detail
     assert [row.ended for row in rig.attempts(one)] == ["artifacts-lost"] * 3
-    # Six tries to collect each, and three to keep what is left.
-    assert rig.wires["local"].calls["pull"] == 27
-    assert not any(known.acknowledged for known in rig.runners["local"].attempts.values())
+    assert not any(rig.runners["local"].attempts[attempt_id].acknowledged for attempt_id in whole)
+    # What is left is asked for again and again, ever more rarely: giving it up would lose it.
+    for attempt_id, files in whole.items():
+        rig.runners["local"].attempts[attempt_id].files = files
+    rig.beat(2 * 3600)
+    rig.run()
+    for attempt_id in whole:
+        assert rig.runners["local"].attempts[attempt_id].acknowledged
+        assert verify(attempt_folder(rig.home, attempt_id)) == []
 
 
 def test_an_hour_without_the_runner_uses_up_no_try_at_its_artifacts(rig: Rig) -> None:

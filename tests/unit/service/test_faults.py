@@ -143,6 +143,27 @@ def test_a_launch_that_arrives_late_is_the_one_start_there_is(rig: Rig) -> None:
     assert rig.starts() == {attempt_id: 1}
 
 
+@pytest.mark.fault(9, 18)
+def test_a_cancel_that_arrives_after_the_end_was_noted_leaves_nothing_on_the_runner(rig: Rig) -> None:
+    (one,) = rig.submit_accepted()
+    attempt_id = rig.up_to("RUNNING", one)
+    rig.runners["local"].lose(attempt_id)
+    rig.cancel(one)
+    rig.tick()
+
+    def it_is_found_to_be_gone_and_forgotten() -> None:
+        for _ in range(3):
+            rig.beat()
+        assert rig.attempts(one)[0].acknowledged_at
+
+    rig.wires["local"].before["cancel"] = [it_is_found_to_be_gone_and_forgotten]
+    rig.perform(rig.acts("cancel")[0].id)
+    assert rig.runners["local"].attempts[attempt_id].status.phase == "cancelled"
+    rig.run()
+    assert rig.runners["local"].attempts[attempt_id].acknowledged
+    assert rig.ended(one) == ("CANCELLED", "cancelled")
+
+
 @pytest.mark.fault(18)
 def test_a_launch_is_not_given_up_before_the_runner_promised_never_to_start_it(the_toy: Toy, tmp_path: Path) -> None:
     rig = Rig(the_toy, tmp_path / "two", runners=("a", "b"), slots=1)
