@@ -46,6 +46,8 @@ ORDERS: dict[FaultName, tuple[float, ...]] = {
     "wrong-mac": (),
 }
 """Fault → the seconds that it may be given."""
+LASTING: tuple[FaultName, ...] = ("no-sshd", "wrong-host-key", "no-vulkan-device")
+"""What stays with a machine until its next boot: to lift one, somebody turns it off and on."""
 LIFTED_AFTER_S = (6.0, 18.0)
 
 
@@ -62,6 +64,10 @@ def order_fault(scene: Scene) -> str | None:
     def lift() -> None:
         scene.ordered.pop(machine.name)
         heal_machine(machine)
+        if name in LASTING:
+            if machine.box.power != "off":
+                machine.box.cut_power()
+            _press(machine)
         take_back(scene, machine)
 
     scene.later(scene.random.uniform(*LIFTED_AFTER_S), lift)
