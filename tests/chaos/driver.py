@@ -22,7 +22,7 @@ from tests.orchestrator import wait_for
 AGENTS = ("doer", "doer", "napper", "napper", "idler", "lingerer", "sleeper")
 """What is submitted, by chance; a sleeper works for long unless it is cancelled."""
 
-SELDOM = 0.3
+SELDOM = 0.12
 """The chance, at each look, that new episodes come to machines that sleep: else they never would."""
 PAUSE_S = 0.05
 HEALED_WITHIN_S = 60.0

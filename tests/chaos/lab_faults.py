@@ -48,14 +48,15 @@ ORDERS: dict[FaultName, tuple[float, ...]] = {
 """Fault → the seconds that it may be given."""
 LASTING: tuple[FaultName, ...] = ("no-sshd", "wrong-host-key", "no-vulkan-device")
 """What stays with a machine until its next boot: to lift one, somebody turns it off and on."""
-LIFTED_AFTER_S = (6.0, 18.0)
+LIFTED_AFTER_S = (10.0, 30.0)
 
 
 def order_fault(scene: Scene) -> str | None:
-    """It is counted once it was seen, by `seen_on_machines`."""
-    machine = scene.random.choice(lab_machines(scene.rig))
-    if machine.name in scene.ordered:
+    """For one that sleeps, if there is any. It is counted once it was seen, by `seen_on_machines`."""
+    free = [machine for machine in lab_machines(scene.rig) if machine.name not in scene.ordered]
+    if not free:
         return None
+    machine = scene.random.choice([each for each in free if each.box.power in ASLEEP] or free)
     name = scene.random.choice(list(ORDERS))
     seconds = scene.random.choice(ORDERS[name]) if ORDERS[name] else None
     machine.box.order(name, seconds=seconds)
