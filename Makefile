@@ -66,7 +66,7 @@ format: $(DEVELOPMENT) ## rewrite the sources in the house format
 bench: $(DEVELOPMENT) system-parts ## every benchmark, or ONLY=name
 	@for script in tests/bench/$(if $(ONLY),$(ONLY),[a-z]*).py; do $(BIN)/python "$$script"; done
 
-chaos: $(DEVELOPMENT) system-parts test-parts ## random faults and a verdict; SECONDS=600 SEED=7 PARTS=scaled
+chaos: $(DEVELOPMENT) system-parts test-parts ## random faults and a verdict; SECONDS=600 SEED=7 PARTS=scaled|lab
 	@$(BIN)/python -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) \
 		$(if $(PARTS),--parts $(PARTS))
 
