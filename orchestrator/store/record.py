@@ -129,6 +129,9 @@ def _record_answer(session: Session, runner: str, report: Report, asked: Asked, 
     if row.last_seen == asked.last_seen:
         if row.boot_id and row.boot_id != report.boot_id:
             log_runner_event(session, runner, "rebooted", actor=OURSELVES, now=now, data={"boot_id": report.boot_id})
+            if row.operation == Operation.SUSPENDING:
+                # It went down as it was asked to, and is back before anybody saw it gone.
+                row.operation, row.suspending_since, row.suspend_sent_at = str(Operation.NONE), None, None
         row.boot_id = report.boot_id
     row.last_seen = now
     if row.asleep_since == asked.asleep_since:

@@ -61,6 +61,19 @@ def test_a_machine_whose_button_was_pressed_is_awake_and_sleeps_again_when_it_ha
     rig.rest()
 
 
+def test_a_machine_that_is_back_before_anybody_saw_it_gone_is_awake_at_once(rig: SleepingRig) -> None:
+    for _ in range(12):
+        rig.beat(10)
+        if rig.facets("a") == ("AWAKE", "SUSPENDING"):
+            break
+    rig.perform(rig.acts("suspend")[-1].id)
+    rig.runners["a"].reboot("boot-2")
+    rig.runners["a"].unreachable = ""
+    rig.observe("a")
+    assert rig.facets("a") == ("AWAKE", "NONE")
+    assert "suspend-refused" not in rig.told("a")
+
+
 def test_the_machines_own_interlock_has_the_last_word_and_says_why(rig: SleepingRig) -> None:
     rig.runners["a"].against["operator-login"] = "ada is logged in on pts/0"
     for _ in range(12):
