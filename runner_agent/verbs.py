@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -148,13 +149,15 @@ def _introduced(home: Home, agent_file: Path, environ: dict[str, str]) -> protoc
 
 
 def _pull(home: Home, request: Any, stdout: BinaryIO) -> None:
+    asked = protocol.from_json(PullRequest, request)
     out = attempts.packed(home, protocol.from_json(AttemptRequest, request))
-    held = protocol.from_json(PullRequest, request).held
     if not (out / manifest.SUMS).exists():
-        # A supervisor that died left no checksums; what it left is still evidence.
+        # A supervisor that died packed nothing; what it left, its journal above all, is still evidence.
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copyfile(home.attempt(asked.attempt_id).events, out / reports.EVENTS)
         manifest.write_sums(out)
     with io.BufferedWriter(_Midway(home, stdout)) as outward:
-        manifest.stream(out, outward, held)
+        manifest.stream(out, outward, asked.held)
 
 
 class _Midway(io.RawIOBase):
