@@ -19,8 +19,9 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --
 
 RUNTIME := $(VENV)/.runtime-stamp
 DEVELOPMENT := $(VENV)/.development-stamp
+ANSIBLE := .venv-ansible/.stamp
 
-.PHONY: help setup demo test unit integration e2e lint format bench lock system-parts test-parts chaos clean
+.PHONY: help setup demo test unit integration e2e lab lint ansible ansible-lint format bench lock system-parts test-parts chaos clean
 
 help: ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)$$/  make \1\t\2/' | expand -t 22
@@ -30,7 +31,7 @@ setup: $(DEVELOPMENT) ## everything needed to work on Matins, in .venv
 demo: $(RUNTIME) system-parts ## the main job, end to end, on this machine
 	@$(BIN)/matins demo
 
-test: $(DEVELOPMENT) system-parts test-parts ## unit, integration and end-to-end tests
+test: $(DEVELOPMENT) $(ANSIBLE) system-parts test-parts ## unit, integration and end-to-end tests
 	@$(BIN)/pytest tests/unit $(SPREAD) $(PYTEST_ARGS)
 	@$(BIN)/pytest tests/integration $(SPREAD) $(PYTEST_ARGS)
 	@$(BIN)/pytest tests/e2e $(PYTEST_ARGS)
@@ -38,17 +39,25 @@ test: $(DEVELOPMENT) system-parts test-parts ## unit, integration and end-to-end
 unit: $(DEVELOPMENT) ## tests that need nothing but Python
 	@$(BIN)/pytest tests/unit $(SPREAD) $(PYTEST_ARGS)
 
-integration: $(DEVELOPMENT) system-parts test-parts ## tests with real parts
+integration: $(DEVELOPMENT) $(ANSIBLE) system-parts test-parts ## tests with real parts
 	@$(BIN)/pytest tests/integration $(SPREAD) $(PYTEST_ARGS)
 
 e2e: $(DEVELOPMENT) system-parts ## the whole path, with real cargo and Vulkan
 	@$(BIN)/pytest tests/e2e $(PYTEST_ARGS)
+
+lab: $(DEVELOPMENT) ## virtual machines that sleep and wake, to play with; as root
+	@$(BIN)/python -m tests.fleet_lab
 
 lint: $(DEVELOPMENT) ## ruff, pyright and the import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/pyright
 	@$(BIN)/lint-imports --no-cache
+
+ansible: $(ANSIBLE) ## Ansible for the roles in ansible/, in .venv-ansible
+
+ansible-lint: $(ANSIBLE) ## the roles, at ansible-lint's production profile
+	@cd ansible && PATH="$(CURDIR)/.venv-ansible/bin:$$PATH" ansible-lint
 
 format: $(DEVELOPMENT) ## rewrite the sources in the house format
 	@$(BIN)/ruff check --fix .
@@ -57,7 +66,7 @@ format: $(DEVELOPMENT) ## rewrite the sources in the house format
 bench: $(DEVELOPMENT) system-parts ## every benchmark, or ONLY=name
 	@for script in tests/bench/$(if $(ONLY),$(ONLY),[a-z]*).py; do $(BIN)/python "$$script"; done
 
-chaos: $(DEVELOPMENT) system-parts test-parts ## random faults and a verdict; SECONDS=600 SEED=7 PARTS=scaled
+chaos: $(DEVELOPMENT) system-parts test-parts ## random faults and a verdict; SECONDS=600 SEED=7 PARTS=scaled|lab
 	@$(BIN)/python -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) \
 		$(if $(PARTS),--parts $(PARTS))
 
@@ -65,6 +74,7 @@ lock: $(DEVELOPMENT) ## resolve the dependencies anew; UPGRADE=1 takes newer ver
 	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml --group build -o requirements.lock
 	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml --group build --group dev -c requirements.lock \
 		-o requirements-dev.lock
+	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) ansible/requirements.txt -o ansible/requirements.lock
 
 system-parts: ## Debian packages for Vulkan, shaders and the sandbox, where they are missing
 	@.ci/system-parts
@@ -73,7 +83,7 @@ test-parts: ## Debian packages with the servers that tests start for themselves,
 	@.ci/test-parts
 
 clean: ## remove .venv and all caches
-	@rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) .venv-ansible build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@find orchestrator runner_agent tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/pyvenv.cfg:
@@ -88,4 +98,10 @@ $(RUNTIME): $(VENV)/pyvenv.cfg requirements.lock pyproject.toml
 $(DEVELOPMENT): $(RUNTIME) requirements-dev.lock
 	@echo "make: installing what developing Matins needs into $(VENV)" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(ANSIBLE): ansible/requirements.lock
+	@echo "make: installing Ansible into .venv-ansible" >&2
+	@PYTHON='$(PYTHON)' .ci/make-venv .venv-ansible
+	@.venv-ansible/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r ansible/requirements.lock
 	@touch $@

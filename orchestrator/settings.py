@@ -108,6 +108,23 @@ class Settings(BaseSettings):
     claim_s: float = Field(
         default=300.0, ge=1, le=86400, description="an act whose worker died is done by another after this, seconds"
     )
+    sleep_rule: Literal["break-even", "fixed", "never"] = Field(
+        default="break-even", description="when an idle machine sleeps: by its own prices, after sleep_idle_s, or never"
+    )
+    sleep_idle_s: float = Field(
+        default=1800.0,
+        ge=0,
+        le=604800,
+        description="idle time before sleep where the rule is fixed, or prices do not say what sleep saves, seconds",
+    )
+    keep_warm: int = Field(default=0, ge=0, le=10_000, description="idle machines that are kept awake")
+    waking_max: int = Field(default=8, ge=1, le=10_000, description="machines that may be waking at once")
+    wake_back_off_s: float = Field(
+        default=30.0, gt=0, le=1800, description="pause after a failed wake, doubled with each more in a row, seconds"
+    )
+    wake_limit_s: float = Field(
+        default=3600.0, ge=1, le=3600, description="most that a wake may take, whatever was learned of it, seconds"
+    )
     runner_python: str = Field(default_factory=_default_python, description="Python (≥ 3.10) of the local runner")
 
     failpoints: str = Field(

@@ -67,6 +67,25 @@ def _supervise(words: list[str]) -> int:
     return supervisor.main(home, given.attempt, alive, _agent_file(), resume=given.resume, detached=detached)
 
 
+def _power(words: list[str]) -> int:
+    import argparse
+    from pathlib import Path
+
+    parser = argparse.ArgumentParser(prog="runner_agent power")
+    parser.add_argument("--fork", action="store_true")
+    parser.add_argument("--home", required=True, type=Path)
+    parser.add_argument("--token", required=True)
+    parser.add_argument("--after", required=True, type=float)
+    parser.add_argument("command", nargs="+")
+    given = parser.parse_args(words)
+    if given.fork and os.fork() != 0:
+        os._exit(0)
+    from runner_agent import suspend
+    from runner_agent.home import Home
+
+    return suspend.carry_out(Home(given.home), given.token, tuple(given.command), given.after)
+
+
 def _replay(words: list[str]) -> int:
     from runner_agent.agents import replay
 
@@ -106,6 +125,7 @@ def _lift(_words: list[str]) -> int:
 _INTERNAL: dict[str, Callable[[list[str]], int]] = {
     "enter": _enter,
     "supervise": _supervise,
+    "power": _power,
     "replay": _replay,
     "scan": _scan,
     "devices": _devices,

@@ -8,7 +8,7 @@ from collections.abc import Generator
 from dataclasses import asdict
 from pathlib import Path
 
-from runner_agent import absence, clock, detach, failpoints, fences, files, ledger, locks, protocol, retention
+from runner_agent import absence, asleep, clock, detach, failpoints, fences, files, ledger, locks, protocol, retention
 from runner_agent.hello import boot_id
 from runner_agent.home import AttemptFolder, Home, is_name
 from runner_agent.observation import Origin, forget_cgroup, listed, status
@@ -28,6 +28,7 @@ def launch(home: Home, spec: LaunchSpec, agent_file: Path) -> AttemptStatus:
         fences.check(home, spec.episode_id, spec.fence)
         folder = home.attempt(spec.attempt_id)
         if not folder.root.exists():
+            asleep.check(home)
             _check_never_begun(home, spec.attempt_id)
             _check_alone(home, spec)
             if retention.is_low(home):
@@ -168,6 +169,7 @@ def _start(home: Home, spec: LaunchSpec, agent_file: Path) -> None:
 def _resume(home: Home, folder: AttemptFolder, request: GradeRequest, agent_file: Path) -> None:
     """Starts a supervisor that grades what was kept. Until it has written a new exit record, the one that is laid aside
     here stands."""
+    asleep.check(home)
     alive = _take_from_the_last(folder)
     try:
         files.write_json(folder.checks, protocol.to_json(request))

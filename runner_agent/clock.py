@@ -29,5 +29,11 @@ def boottime_s() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+def slept_s() -> float:
+    """Seconds of this boot that the machine was suspended: what CLOCK_BOOTTIME counts and CLOCK_MONOTONIC does not."""
+    # Another process may run between the two readings, which adds to the difference and never takes from it.
+    return min(-time.monotonic() + boottime_s() for _ in range(5))
+
+
 def pause(seconds: float) -> None:
     time.sleep(seconds)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from runner_agent import protocol
+from runner_agent import device_nodes, protocol
 
 PROBE_LIMIT_S = 20.0
 
@@ -137,6 +137,20 @@ class _IdProperties(ctypes.Structure):
     )
 
 
+class _DrmProperties(ctypes.Structure):
+    # VK_EXT_physical_device_drm; a driver without it skips this link of the chain, and all stays zero.
+    _fields_ = (
+        ("sType", ctypes.c_int32),
+        ("pNext", ctypes.c_void_p),
+        ("hasPrimary", ctypes.c_uint32),
+        ("hasRender", ctypes.c_uint32),
+        ("primaryMajor", ctypes.c_int64),
+        ("primaryMinor", ctypes.c_int64),
+        ("renderMajor", ctypes.c_int64),
+        ("renderMinor", ctypes.c_int64),
+    )
+
+
 class _Properties2(ctypes.Structure):
     # The limits and sparse properties that follow (about 530 bytes) are not read; `rest` leaves the driver ample room.
     _fields_ = (
@@ -206,7 +220,8 @@ def _hold(call: str, result: int) -> None:
 
 def _describe(vulkan: ctypes.CDLL, device: ctypes.c_void_p) -> protocol.Gpu:
     driver = _DriverProperties(sType=1000196000)
-    ids = _IdProperties(sType=1000071004, pNext=ctypes.addressof(driver))
+    drm = _DrmProperties(sType=1000353000, pNext=ctypes.addressof(driver))
+    ids = _IdProperties(sType=1000071004, pNext=ctypes.addressof(drm))
     properties = _Properties2(sType=1000059001, pNext=ctypes.addressof(ids))
     memory = _MemoryProperties()
     vulkan.vkGetPhysicalDeviceProperties2(device, ctypes.byref(properties))
@@ -221,6 +236,10 @@ def _describe(vulkan: ctypes.CDLL, device: ctypes.c_void_p) -> protocol.Gpu:
         vulkan_api=version(properties.apiVersion),
         device_uuid=str(uuid.UUID(bytes=bytes(ids.deviceUUID))),
         vram_bytes=sum(heap.size for heap in heaps if heap.flags & _HEAP_DEVICE_LOCAL),
+        nodes=device_nodes.find(
+            (drm.primaryMajor, drm.primaryMinor) if drm.hasPrimary else None,
+            (drm.renderMajor, drm.renderMinor) if drm.hasRender else None,
+        ),
     )
 
 

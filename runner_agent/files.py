@@ -23,6 +23,28 @@ def write_atomically(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
+def add_line(path: Path, text: str) -> None:
+    """Adds a line, and returns once it is on the disk. Writers at once lose nothing. Raises OSError."""
+    line = text.encode() + b"\n"
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        size = os.fstat(handle).st_size
+        if size and os.pread(handle, 1, size - 1) != b"\n":
+            line = b"\n" + line  # a full disk cut the last one short
+        if os.write(handle, line) != len(line):
+            raise OSError(errno.ENOSPC, "only part of a line fitted", str(path))
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    if size == 0:
+        sync_folder(path.parent)
+
+
+def add_json(path: Path, value: Any) -> None:
+    """Adds a line of JSON, as `add_line` does."""
+    add_line(path, json.dumps(value))
+
+
 def make_reserve(path: Path) -> None:
     """Takes disk that `spend_reserve` gives back, so that a last word fits on a disk that is full by then. Not zeros:
     a file system may keep those in no space at all."""

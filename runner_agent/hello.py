@@ -9,10 +9,12 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, cast
 
-from runner_agent import devices, protocol
+from runner_agent import devices, nic, protocol
+from runner_agent.home import gpu_gate
 
 TOOL_LIMIT_S = 10.0
 TOOLS = ("git", "cargo", "rustc", "glslangValidator", "bwrap")
@@ -26,10 +28,13 @@ def hello(
     sandbox: str,
     sandbox_problem: str,
     quiescence: str,
+    path: str,
+    environ: Mapping[str, str],
 ) -> protocol.Hello:
-    """This machine as it stands. Takes seconds: drivers and tools are asked, each within a limit."""
+    """This machine as it stands. Takes seconds: drivers and tools are asked, each within a limit. `path` is where the
+    commands of an episode will find their tools."""
     probe = devices.probe([sys.executable or "python3", "-I", "-S", agent_file])
-    tools = {name: told for name in TOOLS if (told := tool_version(name))}
+    tools = {name: told for name in TOOLS if (told := tool_version(name, path))}
     return protocol.Hello(
         agent_version=agent_version,
         boot_id=boot_id(),
@@ -47,6 +52,9 @@ def hello(
         quiescence=cast("Literal['cgroup2', 'process-scan']", quiescence),
         tags=tags(probe.gpus, tools, platform.machine()),
         attempts=attempts,
+        wake_on_lan=nic.wake_on_lan(environ),
+        macs=tuple(card.mac for card in nic.cards()),
+        gates=tuple(gpu_gate(gpu.device_uuid) for gpu in probe.gpus),
     )
 
 
@@ -74,9 +82,9 @@ def os_name(release: str, kernel: str) -> str:
     return f"{match[1] if match else 'Linux'}, kernel {kernel}"
 
 
-def tool_version(name: str) -> str:
+def tool_version(name: str, path: str) -> str:
     """The version a tool tells, or an empty text if it is absent or does not answer."""
-    program = shutil.which(name)
+    program = shutil.which(name, path=path)
     if program is None:
         return ""
     try:

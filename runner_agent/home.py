@@ -15,6 +15,11 @@ def is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
+def gpu_gate(device_uuid: str) -> str:
+    """The name of the gate of one Vulkan device."""
+    return f"gpu-{device_uuid}"
+
+
 @dataclass(frozen=True)
 class Home:
     """The runner's home folder."""
@@ -30,6 +35,14 @@ class Home:
         return self.root / "ledger.jsonl"
 
     @property
+    def asleep(self) -> Path:
+        return self.root / "asleep"
+
+    @property
+    def power_journal(self) -> Path:
+        return self.root / "power.jsonl"
+
+    @property
     def failpoints(self) -> Path:
         return self.root / "failpoints"
 
@@ -42,8 +55,15 @@ class Home:
         return self.root / "attempts"
 
     @property
+    def gates(self) -> Path:
+        return self.root / "gates"
+
+    @property
     def gpu_gate(self) -> Path:
-        return self.root / "gates" / "gpu"
+        return self.gates / "gpu"
+
+    def gate(self, name: str) -> Path:
+        return self.gates / name
 
     def attempt(self, attempt_id: str) -> AttemptFolder:
         return AttemptFolder(self.attempts / attempt_id)

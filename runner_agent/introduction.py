@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from runner_agent import cgroup, hello, protocol
@@ -32,7 +33,9 @@ def sandbox_problem(machine: Machine) -> str:
     return f"bubblewrap cannot make a sandbox here ({said}); allow unprivileged user namespaces"
 
 
-def introduce(home: Home, machine: Machine, agent_file: Path, attempts: tuple[str, ...]) -> protocol.Hello:
+def introduce(
+    home: Home, machine: Machine, agent_file: Path, attempts: tuple[str, ...], environ: Mapping[str, str]
+) -> protocol.Hello:
     """Takes seconds: devices and tools are asked."""
     problem = sandbox_problem(machine)
     leaf = cgroup.make(f"hello-{os.getpid()}")
@@ -46,4 +49,6 @@ def introduce(home: Home, machine: Machine, agent_file: Path, attempts: tuple[st
         "" if problem else "bubblewrap",
         problem,
         "process-scan" if leaf is None else "cgroup2",
+        ":".join(machine.path),
+        environ,
     )

@@ -9,9 +9,6 @@ report.
 
 from __future__ import annotations
 
-import errno
-import json
-import os
 from typing import Any, Literal
 
 from runner_agent import clock, files, journal
@@ -27,20 +24,8 @@ def record(home: Home, event: Event, *, attempt_id: str, episode_id: str, fence:
     """Adds a line, and returns once it is on the disk. Raises OSError."""
     about = {"event": event, "attempt_id": attempt_id, "episode_id": episode_id, "fence": fence}
     when = {"at": clock.utc_now(), "boottime_s": clock.boottime_s(), "boot_id": boot_id()}
-    line = json.dumps({**when, **about, **data}).encode() + b"\n"
     home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle = os.open(home.ledger, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        size = os.fstat(handle).st_size
-        if size and os.pread(handle, 1, size - 1) != b"\n":
-            line = b"\n" + line  # a full disk cut the last one short
-        if os.write(handle, line) != len(line):
-            raise OSError(errno.ENOSPC, "only part of a line fitted", str(home.ledger))
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    if size == 0:
-        files.sync_folder(home.root)
+    files.add_json(home.ledger, {**when, **about, **data})
 
 
 def read(home: Home) -> list[dict[str, Any]]:

@@ -17,14 +17,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from runner_agent import cgroup, clock, enter, quiescence, seccomp
+from runner_agent import cgroup, clock, device_nodes, enter, quiescence, seccomp
 from runner_agent.capture import Capture, Tally
 from runner_agent.confinement import Bounds, Role, SandboxUnavailable, Wish, plan_process
 from runner_agent.control import Control, DiskFloor, InfrastructureFault, Interrupted
 from runner_agent.ending import Stop, judge
 from runner_agent.journal import Journal
 from runner_agent.machine import Machine
-from runner_agent.protocol import StageResult
+from runner_agent.protocol import Gpu, StageResult
 from runner_agent.quota import LOOK_S, Watch
 from runner_agent.redaction import NOTHING, Redaction
 from runner_agent.sandbox import Sandbox, end, open_up
@@ -100,6 +100,10 @@ class Seam:
         self._out = out
         self._tallies: dict[bool, Tally] = {}
         self._count_at_s = 0.0
+
+    def show_only(self, gpu: Gpu) -> None:
+        """From now on no process of the attempt sees another GPU, as far as its device files are known."""
+        self.machine = replace(self.machine, devices=device_nodes.only(self.machine.devices, gpu))
 
     def run(self, wish: Wish, streams: Streams, limit_s: float) -> Outcome:
         """Runs a confined command. Raises Interrupted once it is killed because the attempt is to end, DiskFloor where

@@ -20,7 +20,7 @@ SCHEMA = "matins-link-1"
 EXIT_SCHEMA = "matins-exit-1"
 EVIDENCE_SCHEMA = "matins-evidence-1"
 
-VERBS = ("hello", "launch", "report", "cancel", "grade", "pull", "acknowledge")
+VERBS = ("hello", "launch", "report", "cancel", "grade", "pull", "acknowledge", "suspend", "doctor")
 
 STAGES = (
     "baseline",
@@ -40,7 +40,20 @@ CheckKind = Literal["command", "pattern-absent", "pattern-present", "marker", "t
 ExitReason = Literal["completed", "cancelled", "wall-limit", "infrastructure"]
 AttemptPhase = Literal["running", "awaiting-checks", "exited", "dead", "cancelled"]
 
-RefusalKind = Literal["bad-request", "stale-fence", "unknown-attempt", "not-ended", "runner-fault"]
+RefusalKind = Literal["bad-request", "stale-fence", "unknown-attempt", "not-ended", "suspending", "runner-fault"]
+"""`suspending`: the machine is about to sleep; the launch may come again once it has woken."""
+
+PowerDown = Literal["suspend", "power-off"]
+SuspendRefusal = Literal[
+    "live-attempt",
+    "held-gate",
+    "operator-login",
+    "unacknowledged-result",
+    "launch-in-progress",
+    "no-power-command",
+    "wake-not-armed",
+]
+Finding = Literal["pass", "fail", "unknown"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +165,7 @@ class LaunchSpec:
 
     `base_key` names the built base tree that is kept on the runner for baseline runs. `hide` lists folders of the
     machine that no process of the attempt may see. `network` is "full" or "none" for every process of the attempt.
+    `gpu` is the deviceUUID of the one Vulkan device that it is for; empty: it may use any, and no other may beside it.
     """
 
     attempt_id: str
@@ -173,6 +187,7 @@ class LaunchSpec:
     limits: Limits
     network: Literal["full", "none"] = "full"
     hide: tuple[str, ...] = ()
+    gpu: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,7 +235,8 @@ class AttemptStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class Gpu:
-    """A Vulkan physical device, as the driver describes it."""
+    """A Vulkan physical device, as the driver describes it. `nodes`: the device files that are its own, such as
+    /dev/dri/renderD128; none where they are not known, and for a device of software."""
 
     name: str
     vendor: str
@@ -229,11 +245,14 @@ class Gpu:
     vulkan_api: str
     device_uuid: str
     vram_bytes: int
+    nodes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hello:
-    """What a runner says of itself. `quiescence` and `sandbox` name the mechanism, or say why there is none."""
+    """What a runner says of itself. `quiescence` and `sandbox` name the mechanism, or say why there is none.
+    `wake_on_lan` is "armed", "disarmed: …" or "unknown: …", of the interface behind the default route. `gates` names
+    the gate of each Vulkan device."""
 
     agent_version: str
     boot_id: str
@@ -251,6 +270,55 @@ class Hello:
     quiescence: Literal["cgroup2", "process-scan"]
     tags: tuple[str, ...]
     attempts: tuple[str, ...]
+    wake_on_lan: str = "unknown: this agent does not look"
+    macs: tuple[str, ...] = ()
+    gates: tuple[str, ...] = ()
+    schema: str = SCHEMA
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuspendRequest:
+    """Asks the machine to sleep. `token` names this wish: asked again, it is not carried out again. `mac`: the address
+    that a wake will name, else the one behind the default route. The machine takes no attempt until it has slept, or
+    `limit_s` have gone by in which it did not."""
+
+    how: PowerDown
+    token: str
+    mac: str = ""
+    limit_s: float = 120.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuspendAnswer:
+    """Accepted, or all that speaks against it: `refusals` (of `SuspendRefusal`), and in `why` a sentence for each."""
+
+    accepted: bool
+    refusals: tuple[str, ...] = ()
+    why: tuple[str, ...] = ()
+    schema: str = SCHEMA
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorRequest:
+    """`now`: the asker's time, ISO 8601 UTC, empty where clocks are not to be compared. `mac` as in SuspendRequest."""
+
+    now: str = ""
+    mac: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prerequisite:
+    """One thing that a runner needs; `remedy` is empty where it passes."""
+
+    name: str
+    result: Finding
+    found: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorAnswer:
+    prerequisites: tuple[Prerequisite, ...]
     schema: str = SCHEMA
 
 

@@ -10,18 +10,32 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from runner_agent import attempts, failpoints, ledger, manifest, observation, protocol, reports, retention
+from runner_agent import (
+    attempts,
+    clock,
+    examination,
+    failpoints,
+    ledger,
+    manifest,
+    observation,
+    protocol,
+    reports,
+    retention,
+    suspend,
+)
 from runner_agent.home import Home, is_name
 from runner_agent.introduction import introduce
 from runner_agent.machine import survey
 from runner_agent.protocol import (
     SCHEMA,
     AttemptRequest,
+    DoctorRequest,
     GradeRequest,
     LaunchSpec,
     MalformedMessage,
     PullRequest,
     ReportRequest,
+    SuspendRequest,
 )
 from runner_agent.refusal import Refused
 
@@ -93,7 +107,7 @@ def _hello(home: Home, _request: Any, agent_file: Path, environ: dict[str, str])
     home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
     with contextlib.suppress(Refused), attempts.exclusively(home):
         retention.tidy(home)
-    return protocol.to_json(introduce(home, survey(environ), agent_file, observation.listed(home)))
+    return protocol.to_json(_introduced(home, agent_file, environ))
 
 
 def _launch(home: Home, request: Any, agent_file: Path, _environ: dict[str, str]) -> dict[str, Any]:
@@ -115,6 +129,23 @@ def _grade(home: Home, request: Any, agent_file: Path, _environ: dict[str, str])
 def _acknowledge(home: Home, request: Any, _agent_file: Path, _environ: dict[str, str]) -> dict[str, Any]:
     attempts.acknowledge(home, protocol.from_json(AttemptRequest, request))
     return {"acknowledged": True}
+
+
+def _suspend(home: Home, request: Any, agent_file: Path, environ: dict[str, str]) -> dict[str, Any]:
+    asked = protocol.from_json(SuspendRequest, request)
+    return protocol.to_json(suspend.suspend(home, asked, agent_file, suspend.sight(environ)))
+
+
+def _doctor(home: Home, request: Any, agent_file: Path, environ: dict[str, str]) -> dict[str, Any]:
+    came_s = clock.epoch_s()
+    asked = protocol.from_json(DoctorRequest, request)
+    home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    said = _introduced(home, agent_file, environ)
+    return protocol.to_json(examination.examine(asked, came_s, said, environ))
+
+
+def _introduced(home: Home, agent_file: Path, environ: dict[str, str]) -> protocol.Hello:
+    return introduce(home, survey(environ), agent_file, observation.listed(home), environ)
 
 
 def _pull(home: Home, request: Any, stdout: BinaryIO) -> None:
@@ -157,4 +188,6 @@ _VERBS: dict[str, Callable[[Home, Any, Path, dict[str, str]], dict[str, Any]]] =
     "cancel": _cancel,
     "grade": _grade,
     "acknowledge": _acknowledge,
+    "suspend": _suspend,
+    "doctor": _doctor,
 }

@@ -107,10 +107,34 @@ def postgresql_programs() -> Path:
     return found[-1].parent if found else Path(str(on_path)).parent
 
 
+def _root() -> str:
+    """Root in a container may lack the capability, so it is tried."""
+    if os.geteuid() != 0:
+        return "this account is not root; run the tests by sudo"
+    tried = subprocess.run(
+        ["unshare", "--net", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    return "" if tried.returncode == 0 else f"cannot make namespaces and mounts: {tried.stderr.strip()}"
+
+
+def _cgroup2() -> str:
+    lines = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    top = next((fields[1] for fields in lines if fields[2] == "cgroup2"), None)
+    if top is None:
+        return "none is mounted"
+    return "" if os.access(top, os.W_OK) else f"{top} cannot be written by this account"
+
+
 PROBES: dict[str, Callable[[], str]] = {
     "bwrap": _bwrap,
+    "cgroup2": _cgroup2,
     "libfaketime": _libfaketime,
     "mount namespace": _mount_namespace,
     "postgresql": _postgresql,
+    "root": _root,
     "vulkan": _vulkan,
 }

@@ -168,6 +168,12 @@ class Runner:
     user: str | None = None
     home: str | None = None
     host_key: str | None = None
+    mac: str | None = None
+    broadcast: str | None = None
+    interface: str | None = None
+    secureon: bool = False
+    sleeps: str | None = None
+    why: str = ""
     power: str | None = None
     operation: str | None = None
     service: str | None = None

@@ -1,4 +1,4 @@
-"""`matins runner declare-dead` and `resume`"""
+"""`matins runner declare-dead`, `resume`, `sleep`, `drain`, `remove`"""
 
 from __future__ import annotations
 
@@ -24,7 +24,12 @@ def declare_dead(name: str, *, reason: str, by: str | None, force: bool, as_json
 
 
 def resume(name: str, *, reason: str, by: str | None, as_json: bool) -> None:
-    answer = _ask(name, "resume", {"by": by or account(), "reason": reason})
+    act(name, "resume", {"reason": reason}, by=by, as_json=as_json)
+
+
+def act(name: str, verb: str, body: dict[str, Any], *, by: str | None, as_json: bool) -> None:
+    """Asks for it, and prints the state that follows."""
+    answer = _ask(name, verb, {"by": by or account(), **body})
     if as_json:
         terminal.data_json(answer)
     else:

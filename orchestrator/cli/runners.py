@@ -32,6 +32,11 @@ class NewRunner:
     key: Path | None = None
     host_key: str | None = None
     home: str | None = None
+    mac: str | None = None
+    broadcast: str | None = None
+    interface: str | None = None
+    secureon: str | None = None
+    sleeps: str | None = None
     slots: str | None = None
     tags: tuple[str, ...] = ()
     price_per_hour: float | None = None
@@ -43,7 +48,7 @@ class NewRunner:
         body = {"name": self.name, "tags": list(self.tags), **self._place()}
         slots = pairs(self.slots, "--slots", ("agent", "build"))
         given = {
-            "slots": {name: _whole(name, amount) for name, amount in slots.items()} or None,
+            "slots": {name: whole(name, amount) for name, amount in slots.items()} or None,
             "price_per_hour": self.price_per_hour,
             "watts": pairs(self.watts, "--watts", ("asleep", "idle", "busy")) or None,
             "price_per_kwh": self.price_per_kwh,
@@ -58,6 +63,11 @@ class NewRunner:
             "key_path": str(self.key.expanduser().absolute()) if self.key else None,
             "host_key": self.host_key,
             "home": self.home,
+            "mac": self.mac,
+            "broadcast": self.broadcast,
+            "interface": self.interface,
+            "secureon": self.secureon,
+            "sleeps": self.sleeps,
         }
         given = {name: value for name, value in ssh.items() if value is not None}
         if self.local and given:
@@ -88,12 +98,7 @@ def add_runner(runner: NewRunner, *, as_json: bool) -> None:
 
 def _confirmed_key(client: Client, runner: NewRunner) -> str:
     """The key that the host offers now, if somebody at a terminal says that it is the right one."""
-    port = runner.port or 22
-    offered = client.post(f"{RUNNERS}/host-key", {"host": runner.host, "port": port})
-    key, fingerprint = str(offered.get("host_key")), str(offered.get("fingerprint"))
-    kind = key.partition(" ")[0]
-    terminal.note(f"{runner.host}:{port} offers the host key {fingerprint} ({kind}).")
-    terminal.note("Compare it with what the machine itself says: ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub")
+    key = offered_key(client, str(runner.host), runner.port or 22)
     if not sys.stdin.isatty():
         pinned = shlex.join(_command(replace(runner, host_key=key)))
         raise WrongInput(
@@ -101,6 +106,15 @@ def _confirmed_key(client: Client, runner: NewRunner) -> str:
         )
     if not terminal.confirm("Is this the machine's key, to be pinned?"):
         raise Failed("The runner was not added.")
+    return key
+
+
+def offered_key(client: Client, host: str, port: int) -> str:
+    """The key that a host shows now, "TYPE BASE64", after its fingerprint was shown. Raises Failed."""
+    offered = client.post(f"{RUNNERS}/host-key", {"host": host, "port": port})
+    key, fingerprint = str(offered.get("host_key")), str(offered.get("fingerprint"))
+    terminal.note(f"{host}:{port} offers the host key {fingerprint} ({key.partition(' ')[0]}).")
+    terminal.note("Compare it with what the machine itself says: ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub")
     return key
 
 
@@ -113,6 +127,11 @@ def _command(runner: NewRunner) -> list[str]:
         ("--key", runner.key),
         ("--host-key", runner.host_key),
         ("--home", runner.home),
+        ("--mac", runner.mac),
+        ("--broadcast", runner.broadcast),
+        ("--interface", runner.interface),
+        ("--secureon", runner.secureon),
+        ("--sleeps", runner.sleeps),
         ("--slots", runner.slots),
         *(("--tag", tag) for tag in runner.tags),
         ("--price-per-hour", runner.price_per_hour),
@@ -163,7 +182,7 @@ def pairs(given: str | None, option: str, known: tuple[str, ...]) -> dict[str, f
     return found
 
 
-def _whole(name: str, amount: float) -> int:
+def whole(name: str, amount: float) -> int:
     if amount != int(amount):
         raise WrongInput(f"--slots {name} should be a whole number, not {values.text(amount)}.", "As in agent=2.")
     return int(amount)

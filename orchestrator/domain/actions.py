@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from orchestrator.domain.power import PowerAction
 from orchestrator.domain.reasons import EndReason
 
 Clearing = Literal["cancel", "salvage", "acknowledge"]
@@ -114,4 +115,5 @@ Action = (
     | EndCancelled
     | Clear
     | Forget
+    | PowerAction
 )

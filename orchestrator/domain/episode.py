@@ -52,6 +52,7 @@ class Episode:
     phase_since: datetime
     submitted_at: datetime
     priority: int = 0
+    submitter: str = ""
     fence: int = 0
     runner: str | None = None
     attempt_id: str | None = None
@@ -60,11 +61,6 @@ class Episode:
     not_before: datetime | None = None
     end_reason: EndReason | None = None
     detail: str = ""
-
-    @property
-    def queue_order(self) -> tuple[object, ...]:
-        """Preflights first (others wait for them), then priority, then age; the id settles ties."""
-        return (self.kind is not EpisodeKind.PREFLIGHT, -self.priority, self.submitted_at, self.id)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from orchestrator.domain.episode import Attempt, CampaignFacts, Episode
 from orchestrator.domain.phases import LEASED
+from orchestrator.domain.power import PowerFacts, Warmth
 from orchestrator.domain.runner import Runner
 
 
 @dataclass(frozen=True, kw_only=True)
 class FleetState:
     """All runners, the episodes that have not ended, their campaigns, and the attempts that are not settled: those in
-    force, and those whose results the runner still holds. The order of the tuples means nothing."""
+    force, and those whose results the runner still holds. The order of the tuples means nothing. `power`: by name, what
+    is known of each runner's sleep; `warmth`: where the workspace of a base is warm."""
 
     runners: tuple[Runner, ...] = ()
     episodes: tuple[Episode, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     campaigns: tuple[CampaignFacts, ...] = ()
+    power: Mapping[str, PowerFacts] = field(default_factory=dict[str, PowerFacts])
+    warmth: Warmth = field(default_factory=Warmth)
 
     @cached_property
     def runner(self) -> dict[str, Runner]:
@@ -47,7 +52,6 @@ class FleetState:
         return tuple(sorted((a for a in self.attempts if a.ended is not None), key=lambda a: (a.created_at, a.id)))
 
     @cached_property
-    def queue(self) -> tuple[Episode, ...]:
-        """Queued episodes in the order in which they are to be placed."""
-        queued = [episode for episode in self.episodes if episode.phase == "QUEUED"]
-        return tuple(sorted(queued, key=lambda episode: episode.queue_order))
+    def queued(self) -> tuple[Episode, ...]:
+        """Episodes without a runner; `planning.fairness` says whose turn it is."""
+        return tuple(episode for episode in self.episodes if episode.phase == "QUEUED")

@@ -3,75 +3,48 @@
 A test moves its attempts by hand: `await_checks`, `finish`, `die`, `log`. `unreachable` makes every call fail.
 `give_up` ends an attempt whose hidden checks never came; `grade` then resumes it, until `finish` or `die`. `lose` takes
 an attempt's folder away: it is reported as gone to whoever asks. `reboot` leaves each attempt the boot it began under.
+`against` holds what speaks against its sleep, besides attempts; once it said yes to `suspend` it takes no attempt until
+`wake` or `reboot`.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
 import io
 import json
-import tarfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import BinaryIO
 
 from orchestrator.errors import LinkError, LinkRefused
+from orchestrator.machines.fake_parts import HELLO, SUMS, FakeAttempt, summed, tarred
 from runner_agent.protocol import (
-    PULL_OFFSET,
     AttemptRequest,
     AttemptStatus,
-    Check,
     Chunk,
+    DoctorAnswer,
+    DoctorRequest,
     ExitReason,
     ExitRecord,
     GradeRequest,
     Hello,
     LaunchSpec,
+    Prerequisite,
     PullRequest,
     Report,
     ReportRequest,
     StageRecord,
-    rest_from,
+    SuspendAnswer,
+    SuspendRequest,
 )
 
 EPOCH = "2026-01-01T00:00:00.000Z"
-SUMS = "RUNNER_SHA256SUMS"
-HELLO = Hello(
-    agent_version="fake",
-    boot_id="boot-1",
-    hostname="fake",
-    os="Debian GNU/Linux 12, kernel 6.1",
-    python="3.11.2",
-    cpus=4,
-    memory_bytes=16 << 30,
-    disk_free_bytes=100 << 30,
-    gpus=(),
-    gpu_problem="",
-    tools={"git": "2.39.5"},
-    sandbox="bubblewrap",
-    sandbox_problem="",
-    quiescence="cgroup2",
-    tags=("linux", "vulkan"),
-    attempts=(),
-)
-
-
-@dataclass(kw_only=True)
-class FakeAttempt:
-    status: AttemptStatus
-    spec: LaunchSpec | None
-    streams: dict[str, bytes] = field(default_factory=dict[str, bytes])
-    files: dict[str, bytes] = field(default_factory=dict[str, bytes])
-    checks: tuple[Check, ...] | None = None
-    cancel_asked: bool = False
-    acknowledged: bool = False
-    ungraded: ExitRecord | None = None
 
 
 class FakeLink:
-    """`starts` lists the attempts that were really started, in order: a second start would show there."""
+    """`starts` lists the attempts that were really started, in order: a second start would show there; `sleeps` the
+    tokens that it really went to sleep for."""
 
     def __init__(self, said: Hello = HELLO) -> None:
         self.said = said
@@ -81,6 +54,10 @@ class FakeLink:
         self.starts: list[str] = []
         self.attempts: dict[str, FakeAttempt] = {}
         self._fences: dict[str, int] = {}
+        self.against: dict[str, str] = {}
+        self.sleeps: list[str] = []
+        self.falls_asleep = False
+        self.prerequisites: tuple[Prerequisite, ...] = ()
 
     def hello(self) -> Hello:
         self._reach()
@@ -90,6 +67,10 @@ class FakeLink:
         self._reach()
         self._check_fence(spec.episode_id, spec.fence)
         if spec.attempt_id not in self.attempts:
+            if self.falls_asleep:
+                raise LinkRefused("suspending", "the machine is about to sleep")
+            if spec.attempt_id in self.starts:
+                raise LinkRefused("unknown-attempt", f"attempt {spec.attempt_id} was here before; its folder is gone")
             self._check_alone(spec)
             self._fences[spec.episode_id] = spec.fence
             self.starts.append(spec.attempt_id)
@@ -167,7 +148,7 @@ class FakeLink:
             raise LinkRefused("not-ended", f"attempt {request.attempt_id} is {known.status.phase}")
         if known.spec is None or known.acknowledged:
             raise LinkRefused("unknown-attempt", f"attempt {request.attempt_id} left no folder here")
-        yield io.BytesIO(_tar(known.files if SUMS in known.files else _summed(known.files), request.held))
+        yield io.BytesIO(tarred(known.files if SUMS in known.files else summed(known.files), request.held))
 
     def acknowledge(self, request: AttemptRequest) -> None:
         self._reach()
@@ -179,6 +160,21 @@ class FakeLink:
             raise LinkRefused("not-ended", f"attempt {request.attempt_id} is {known.status.phase}")
         known.acknowledged = True
         known.files = {}
+
+    def suspend(self, request: SuspendRequest) -> SuspendAnswer:
+        self._reach()
+        against = {**self._open_attempts(), **self.against}
+        if request.token in self.sleeps or self.falls_asleep:
+            return SuspendAnswer(accepted=True)
+        if against:
+            return SuspendAnswer(accepted=False, refusals=tuple(against), why=tuple(against.values()))
+        self.sleeps.append(request.token)
+        self.falls_asleep = True
+        return SuspendAnswer(accepted=True)
+
+    def doctor(self, request: DoctorRequest) -> DoctorAnswer:
+        self._reach()
+        return DoctorAnswer(prerequisites=self.prerequisites)
 
     # What a test does to the runner.
 
@@ -217,7 +213,7 @@ class FakeLink:
         """The attempt ends, and leaves `files` in its folder; the checksums are added. `gradable`: its hidden checks
         never came, and it kept its tree."""
         known = self.attempts[attempt_id]
-        known.files = _summed(files)
+        known.files = summed(files)
         record = ExitRecord(
             attempt_id=attempt_id,
             fence=known.status.fence,
@@ -239,10 +235,18 @@ class FakeLink:
 
     def reboot(self, boot_id: str) -> None:
         """Every living attempt dies with the boot."""
+        self.falls_asleep = False
         self.boot_id = boot_id
         for attempt_id, known in self.attempts.items():
             if known.status.phase in ("running", "awaiting-checks"):
                 self.die(attempt_id)
+
+    def wake(self, boot_id: str = "") -> None:
+        """It is awake again, in another boot if one is named."""
+        self.falls_asleep = False
+        self.unreachable = ""
+        if boot_id:
+            self.reboot(boot_id)
 
     def lose(self, attempt_id: str) -> None:
         """Processes and folder of the attempt are gone, as if someone had deleted them."""
@@ -251,6 +255,12 @@ class FakeLink:
     def _reach(self) -> None:
         if self.unreachable:
             raise LinkError(self.unreachable)
+
+    def _open_attempts(self) -> dict[str, str]:
+        kinds = {"running": "live-attempt", "awaiting-checks": "live-attempt"}
+        kinds |= {"exited": "unacknowledged-result", "dead": "unacknowledged-result"}
+        phases = ((name, self.attempts[name].status.phase) for name in sorted(self._listed()))
+        return {kinds[phase]: f"attempt {name} is {phase}" for name, phase in phases if phase in kinds}
 
     def _listed(self) -> list[str]:
         return [name for name, known in self.attempts.items() if not known.acknowledged]
@@ -278,21 +288,3 @@ class FakeLink:
             if other.status.phase in ("running", "awaiting-checks"):
                 other.cancel_asked = True
                 raise LinkRefused("not-ended", f"attempt {attempt_id} of the same episode still runs here")
-
-
-def _summed(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(files.items()))
-    return {**files, SUMS: sums.encode()}
-
-
-def _tar(files: Mapping[str, bytes], held: Mapping[str, int]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for name, data in sorted(files.items(), key=lambda each: each[0] != SUMS):
-            offset = rest_from(0 if name == SUMS else held.get(name, 0), len(data))
-            if offset is not None:
-                info = tarfile.TarInfo(name)
-                info.size = len(data) - offset
-                info.pax_headers = {PULL_OFFSET: str(offset)} if offset else {}
-                tar.addfile(info, io.BytesIO(data[offset:]))
-    return buffer.getvalue()

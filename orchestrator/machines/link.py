@@ -8,12 +8,16 @@ from typing import BinaryIO, Protocol
 from runner_agent.protocol import (
     AttemptRequest,
     AttemptStatus,
+    DoctorAnswer,
+    DoctorRequest,
     GradeRequest,
     Hello,
     LaunchSpec,
     PullRequest,
     Report,
     ReportRequest,
+    SuspendAnswer,
+    SuspendRequest,
 )
 
 
@@ -48,4 +52,12 @@ class Link(Protocol):
 
     def acknowledge(self, request: AttemptRequest) -> None:
         """Everything was pulled, verified and committed: the runner may delete it."""
+        ...
+
+    def suspend(self, request: SuspendRequest) -> SuspendAnswer:
+        """Asks the machine to sleep, which it does about a second after it said yes. No is an answer too."""
+        ...
+
+    def doctor(self, request: DoctorRequest) -> DoctorAnswer:
+        """What the machine needs as a runner, and what it lacks. Takes seconds."""
         ...

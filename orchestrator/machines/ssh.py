@@ -27,12 +27,16 @@ from runner_agent import protocol
 from runner_agent.protocol import (
     AttemptRequest,
     AttemptStatus,
+    DoctorAnswer,
+    DoctorRequest,
     GradeRequest,
     Hello,
     LaunchSpec,
     PullRequest,
     Report,
     ReportRequest,
+    SuspendAnswer,
+    SuspendRequest,
 )
 
 T = TypeVar("T")
@@ -105,6 +109,14 @@ class SshLink:
 
     def acknowledge(self, request: AttemptRequest) -> None:
         self._ask("acknowledge", protocol.to_json(request))
+
+    def suspend(self, request: SuspendRequest) -> SuspendAnswer:
+        return answers.message(SuspendAnswer, self._ask("suspend", protocol.to_json(request)))
+
+    def doctor(self, request: DoctorRequest) -> DoctorAnswer:
+        return answers.message(
+            DoctorAnswer, self._ask("doctor", protocol.to_json(request), max(HELLO_LIMIT_S, self._limit_s))
+        )
 
     @contextlib.contextmanager
     def pull(self, request: PullRequest) -> Iterator[BinaryIO]:

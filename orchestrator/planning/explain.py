@@ -7,15 +7,20 @@ from datetime import datetime
 from orchestrator.domain.episode import Episode, EpisodeKind
 from orchestrator.domain.fleet import FleetState
 from orchestrator.domain.phases import Phase
+from orchestrator.domain.power import PowerFacts
 from orchestrator.planning.evidence import examine
+from orchestrator.planning.fairness import in_line
 from orchestrator.planning.placement import candidates, occupied, unfit, waits_for
+from orchestrator.planning.power import match_fleet
+from orchestrator.planning.power_explain import explain_runner, explain_wait
+from orchestrator.planning.power_policy import PowerPolicy
 
 
-def explain(fleet: FleetState, episode: Episode, now: datetime) -> tuple[str, ...]:
+def explain(fleet: FleetState, episode: Episode, now: datetime, policy: PowerPolicy | None = None) -> tuple[str, ...]:
     """One sentence or more; never empty."""
     since = f"{(now - episode.phase_since).total_seconds():.0f} s"
     if episode.phase is Phase.QUEUED:
-        return tuple(_queued(fleet, episode, now, since))
+        return tuple(_queued(fleet, episode, now, since, policy or PowerPolicy()))
     if episode.phase is Phase.ASSIGNED:
         return (f"It holds a slot of runner {episode.runner} since {since}; the launch is next.",)
     if episode.phase in (Phase.LAUNCHING, Phase.RUNNING):
@@ -29,22 +34,32 @@ def explain(fleet: FleetState, episode: Episode, now: datetime) -> tuple[str, ..
     return (f"{ended}{reason}.", *([episode.detail] if episode.detail else []))
 
 
-def _queued(fleet: FleetState, episode: Episode, now: datetime, since: str) -> list[str]:
+def _queued(fleet: FleetState, episode: Episode, now: datetime, since: str, policy: PowerPolicy) -> list[str]:
     campaign = fleet.campaign[episode.campaign_id]
     lines = [f"It is queued since {since}."]
     waiting = waits_for(episode, campaign, now)
     if waiting:
-        return [*lines, f"It waits: {waiting}.", *_preflight(fleet, episode, now)]
-    ahead = fleet.queue.index(episode) if episode in fleet.queue else 0
+        return [*lines, f"It waits: {waiting}.", *_preflight(fleet, episode, now, policy)]
+    line = [other.id for other in in_line(fleet, now)]
+    ahead = line.index(episode.id) if episode.id in line else 0
     if ahead:
         lines.append(f"{ahead} episode{'s are' if ahead > 1 else ' is'} ahead of it in the queue.")
     if not fleet.runners:
         lines.append("There is no runner: add one with `matins runner add NAME --local`.")
+    power = {r.name: fleet.power.get(r.name) or PowerFacts(runner=r.name) for r in fleet.runners}
+    awaits = match_fleet(fleet, power, policy, now, warmth=fleet.warmth).awaits
+    promised = explain_wait(episode, awaits, fleet.runners, power, policy, now)
+    lines += [promised] if promised else []
     wanted = candidates(fleet, episode)
     for runner in sorted(fleet.runners, key=lambda r: r.name):
+        if episode.id in awaits.get(runner.name, ()):
+            continue
         held = fleet.leases.get(runner.name, ())
         problem = unfit(runner, campaign) or occupied(fleet, runner)
-        if problem:
+        asleep = explain_runner(runner, campaign, power[runner.name], policy, now)
+        if asleep:
+            lines.append(asleep)
+        elif problem:
             lines.append(f"{runner.name} {problem}.")
         elif runner.name not in wanted:
             lines.append(f"{runner.name} is avoided: an attempt of this episode failed there, and others can take it.")
@@ -57,7 +72,7 @@ def _queued(fleet: FleetState, episode: Episode, now: datetime, since: str) -> l
     return lines
 
 
-def _preflight(fleet: FleetState, episode: Episode, now: datetime) -> list[str]:
+def _preflight(fleet: FleetState, episode: Episode, now: datetime, policy: PowerPolicy) -> list[str]:
     """Where the preflight that the episode waits for stands."""
     if episode.kind is EpisodeKind.PREFLIGHT:
         return []
@@ -65,7 +80,7 @@ def _preflight(fleet: FleetState, episode: Episode, now: datetime) -> list[str]:
         f"Preflight {other.id}: {line}"
         for other in fleet.episodes
         if other.campaign_id == episode.campaign_id and other.kind is EpisodeKind.PREFLIGHT
-        for line in explain(fleet, other, now)
+        for line in explain(fleet, other, now, policy)
     ]
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 
-from orchestrator.domain.actions import Assign
 from orchestrator.domain.episode import Acceptance, CampaignFacts, Episode, EpisodeKind
 from orchestrator.domain.fleet import FleetState
 from orchestrator.domain.runner import Health, Operation, Power, Runner, Service
@@ -63,21 +61,6 @@ def candidates(fleet: FleetState, episode: Episode) -> tuple[str, ...]:
     campaign = fleet.campaign[episode.campaign_id]
     fit = tuple(name for name, runner in sorted(fleet.runner.items()) if not unfit(runner, campaign))
     return tuple(name for name in fit if name not in episode.avoids) or fit
-
-
-def place(fleet: FleetState, now: datetime) -> Iterator[Assign]:
-    """Queued episodes onto free slots: in queue order, each to that of its candidates with the most slots free."""
-    free = {r.name: r.agent_slots - len(fleet.leases.get(r.name, ())) for r in fleet.runners}
-    stale = {r.name: occupied(fleet, r) for r in fleet.runners}
-    for episode in fleet.queue:
-        campaign = fleet.campaign[episode.campaign_id]
-        if waits_for(episode, campaign, now) or not may_start(episode, campaign):
-            continue
-        fit = [name for name in candidates(fleet, episode) if free[name] > 0 and not stale[name]]
-        if fit:
-            chosen = min(fit, key=lambda name: (-free[name], name))
-            free[chosen] -= 1
-            yield Assign(episode_id=episode.id, runner=chosen)
 
 
 def may_start(episode: Episode, campaign: CampaignFacts) -> bool:

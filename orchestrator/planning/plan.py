@@ -21,16 +21,22 @@ from orchestrator.domain.phases import Phase
 from orchestrator.domain.reasons import EndReason
 from orchestrator.planning.evidence import Decision, examine
 from orchestrator.planning.leavings import clear
-from orchestrator.planning.placement import may_start, place, unfit
+from orchestrator.planning.placement import may_start, unfit
 from orchestrator.planning.policy import Policy
+from orchestrator.planning.power import plan_power
 from orchestrator.planning.recovery import after_failure
 
 
 def plan(fleet: FleetState, policy: Policy, now: datetime) -> tuple[Action, ...]:
     """All actions that are due. Planning again before they are committed gives them again; committing twice does
     nothing the second time."""
+    return (*next_acts(fleet, policy, now), *plan_power(fleet, fleet.power, policy.power, now, warmth=fleet.warmth))
+
+
+def next_acts(fleet: FleetState, policy: Policy, now: datetime) -> tuple[Action, ...]:
+    """What is due of episodes that hold a runner or have no use for one, and of what they left behind."""
     due = [_next_act(episode, fleet, policy, now) for episode in sorted(fleet.episodes, key=lambda e: e.id)]
-    return (*(action for action in due if action is not None), *clear(fleet), *place(fleet, now))
+    return (*(action for action in due if action is not None), *clear(fleet))
 
 
 def _next_act(episode: Episode, fleet: FleetState, policy: Policy, now: datetime) -> Action | None:

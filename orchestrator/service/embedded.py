@@ -20,7 +20,7 @@ from orchestrator.service.celery_app import add_tasks, is_memory, make_app, make
 from orchestrator.service.doorbell import CeleryDoorbell
 from orchestrator.service.links import link_opener
 from orchestrator.service.parts import MakeWeb, listening, make_beat, need_broker, web_config, work
-from orchestrator.service.services import Doorbell, Services
+from orchestrator.service.services import Doorbell, Services, policy_of
 from orchestrator.settings import Settings
 from orchestrator.store.engine import open_store
 from orchestrator.store.outbox import drop_claims
@@ -37,7 +37,8 @@ def run(settings: Settings, make_web: MakeWeb) -> int:
         app = make_app(settings.broker_url, settings.tick_s)
         need_broker(settings)
         doorbell = CeleryDoorbell(make_ringing_app(settings.broker_url))
-        services = Services(settings=settings, store=store, doorbell=doorbell, link=link_opener(settings))
+        opener, policy = link_opener(settings), policy_of(settings)
+        services = Services(settings=settings, store=store, doorbell=doorbell, link=opener, policy=policy)
         if _alone(settings):
             with store.writing() as session:
                 drop_claims(session, services.now())

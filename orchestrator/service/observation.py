@@ -8,6 +8,7 @@ import structlog
 from sqlalchemy import update
 from sqlmodel import Session, col
 
+from orchestrator.domain.runner import Operation, Power
 from orchestrator.errors import LinkError, LinkRefused
 from orchestrator.failpoints import reach
 from orchestrator.machines.link import Link
@@ -24,6 +25,10 @@ HELLO_EVERY = timedelta(seconds=60)
 RUNG_HOLD_S = 5.0
 """Who rang for a runner does so again after this: the ring may have been lost."""
 
+WAKING_S = 10.0
+ASLEEP_S = 15.0
+"""A machine asleep is asked so often: somebody may have pressed its button."""
+
 OBSERVATION_MAX_S = 60.0
 """A runner that is being asked is not asked again before this has passed: one that hangs holds up one thread."""
 
@@ -34,6 +39,10 @@ def observe(services: Services, runner: str) -> None:
     with services.store.writing() as session:
         row = session.get(RunnerRow, runner)
         if row is None or row.observe_after > now + timedelta(seconds=RUNG_HOLD_S):
+            return
+        if row.operation == Operation.WAKING:
+            # Whoever proves the wake is asking it already.
+            _observe_again(session, runner, now, WAKING_S)
             return
         _observe_again(session, runner, now, min(OBSERVATION_MAX_S, services.settings.claim_s))
         asked = ask(session, runner)
@@ -68,11 +77,19 @@ def _record(services: Services, runner: str, hello: Hello | None, report: Report
 
 def _record_failure(services: Services, runner: str, error: LinkError | LinkRefused) -> bool:
     now = services.now()
-    log.warning("runner-unreachable", runner=runner, error=str(error))
     with services.store.writing() as session:
+        row = session.get_one(RunnerRow, runner)
+        before = row.power
+        if row.operation == Operation.WAKING:
+            return False
         record_unreachable(session, runner, error.kind, str(error), now)
-        _observe_again(session, runner, now, services.settings.observe_s)
-    return False
+        asleep = row.power == Power.ASLEEP
+        _observe_again(
+            session, runner, now, max(ASLEEP_S, services.settings.observe_s) if asleep else services.settings.observe_s
+        )
+    if not asleep:
+        log.warning("runner-unreachable", runner=runner, error=str(error))
+    return asleep and before != Power.ASLEEP
 
 
 def _observe_again(session: Session, runner: str, now: datetime, after_s: float) -> None:

@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 
 from orchestrator.domain.phases import Phase
 from orchestrator.domain.reasons import EndReason
-from orchestrator.domain.runner import Service
+from orchestrator.domain.runner import Health, Service
 from orchestrator.errors import Conflict
 from orchestrator.service.services import Services
 from orchestrator.store.changes import fail_attempt, log_event, log_runner_event
@@ -47,7 +47,8 @@ def declare_dead(services: Services, name: str, *, by: str, reason: str, force: 
 
 
 def resume(services: Services, name: str, *, by: str, reason: str = "") -> None:
-    """Give the runner work again. What an attempt from before may still do there is stopped first.
+    """Give the runner work again: in service, out of quarantine, and the wakes that failed are forgiven; its health is
+    not known before it has shown it. What an attempt from before may still do there is stopped first.
 
     Raises NotFound and Conflict.
     """
@@ -56,10 +57,15 @@ def resume(services: Services, name: str, *, by: str, reason: str = "") -> None:
         runner = find_runner(session, name)
         if runner.service == Service.RETIRED:
             raise Conflict(f"runner {name} is retired", "add it again under another name")
-        if runner.service != Service.IN_SERVICE:
-            runner.service, runner.observe_after = str(Service.IN_SERVICE), now
-            session.add(runner)
-            log_runner_event(session, name, "resumed", actor=by, now=now, data={"reason": reason})
+        was = {"service": runner.service, "health": runner.health}
+        runner.service, runner.failures_since = str(Service.IN_SERVICE), now
+        if runner.health in (Health.SUSPECT, Health.QUARANTINED):
+            runner.health, runner.detail = str(Health.UNKNOWN), ""
+            runner.quarantined_since, runner.by_wakes = None, False
+        if was != {"service": runner.service, "health": runner.health}:
+            runner.observe_after = now
+            log_runner_event(session, name, "resumed", actor=by, now=now, data={"reason": reason, "was": was})
+        session.add(runner)
     services.doorbell.tick()
 
 

@@ -24,7 +24,7 @@ from orchestrator.machines.link import Link
 from orchestrator.service.celery_app import add_tasks, is_memory, make_app, make_ringing_app
 from orchestrator.service.doorbell import CeleryDoorbell
 from orchestrator.service.links import link_opener
-from orchestrator.service.services import Doorbell, Services
+from orchestrator.service.services import Doorbell, Services, policy_of
 from orchestrator.settings import Settings
 from orchestrator.store.engine import open_store
 
@@ -89,7 +89,8 @@ def open_services(
     store = open_store(settings.database_url)
     doorbell = make_doorbell(make_ringing_app(settings.broker_url))
     with contextlib.closing(store):
-        yield Services(settings=settings, store=store, doorbell=doorbell, link=open_link(settings))
+        opener, policy = open_link(settings), policy_of(settings)
+        yield Services(settings=settings, store=store, doorbell=doorbell, link=opener, policy=policy)
 
 
 def need_shared_broker(settings: Settings) -> None:

@@ -8,7 +8,7 @@ from sqlmodel import Session
 from orchestrator.domain.reasons import EndReason
 from orchestrator.errors import ArtifactError, LinkError, LinkRefused, Unavailable
 from orchestrator.failpoints import reach
-from orchestrator.service import acts
+from orchestrator.service import acts, power_acts
 from orchestrator.service.scoring import score
 from orchestrator.service.services import Services
 from orchestrator.store.changes import fail_attempt, log_event
@@ -26,13 +26,17 @@ ERROR_CHARS = 2000
 TRIES_MAX = {"launch": 6, "collect": 6, "score": 3}
 """Acts whose failure is not the link's are given up after so many tries."""
 
-NOT_YET = frozenset({"not-ended"})
-"""Refusals that end by themselves: an older attempt still has to end, or this one has not come so far."""
+NOT_YET = frozenset({"not-ended", "suspending"})
+"""Refusals that end by themselves: an older attempt still has to end, this one has not come so far, or the machine is
+about to sleep and will be woken for it."""
 
 FAULT = "runner-fault"
 """A refusal that the runner cannot name, such as a lock that another call held: tried again, as our own faults are."""
 
 GIVES_UP_AS = {"launch": EndReason.RUNNER_FAULT, "collect": EndReason.ARTIFACTS_LOST, "score": EndReason.SCORING_FAILED}
+
+POWER_ACTS = {"wake": power_acts.wake, "suspend": power_acts.suspend}
+"""Acts on a machine and no attempt: they note themselves what came of them."""
 
 FOR_THE_LIVING = frozenset({"launch", "checks", "collect", "score"})
 """Acts that must not, or need not, be done any more once their attempt is over in the database."""
@@ -58,6 +62,9 @@ def perform(services: Services, act_id: int) -> None:
     if act is None:
         return
     reach("act-claimed")
+    if act.kind in POWER_ACTS:
+        _move_power(services, act)
+        return
     about = {"act": act.kind, "attempt": act.attempt_id, "episode": act.episode_id, "runner": act.runner}
     try:
         ACTS[act.kind](services, act)
@@ -84,6 +91,19 @@ def perform(services: Services, act_id: int) -> None:
             finish(session, act, services.now())
     reach("act-done")
     services.doorbell.tick()
+
+
+def _move_power(services: Services, act: Act) -> None:
+    about = {"act": act.kind, "runner": act.runner}
+    try:
+        POWER_ACTS[act.kind](services, act)
+    except Unavailable:
+        raise
+    except Exception as error:
+        log.exception("act-failed", **about)
+        delay_s = min(RETRY_DELAY_MAX_S, 2.0 ** min(act.tries, 10) / 2)
+        with services.store.writing() as session:
+            postpone(session, act, services.now(), delay_s, _describe(error))
 
 
 def _failed(services: Services, act: Act, error: str) -> bool:

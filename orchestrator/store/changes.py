@@ -10,9 +10,9 @@ from sqlalchemy import insert, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from orchestrator.domain.phases import ENDED, Event, Phase, advance
+from orchestrator.domain.phases import ENDED, LEASED, Event, Phase, advance
 from orchestrator.domain.reasons import EndReason
-from orchestrator.store.tables import AttemptRow, EpisodeRow, EventRow, OutboxRow, RunnerEventRow
+from orchestrator.store.tables import AttemptRow, EpisodeRow, EventRow, OutboxRow, RunnerEventRow, RunnerRow
 
 
 def move_episode(
@@ -27,14 +27,18 @@ def move_episode(
     data: dict[str, Any] | None = None,
 ) -> bool:
     """Advance an episode that still is in `phase` with `fence`, and say so in the event log. `values` win over the
-    times that a move sets by itself."""
+    times that a move sets by itself. A runner whose slot it gives back was busy until now."""
     after = advance(phase, event)
     changes: dict[str, Any] = {"phase": str(after), "phase_since": now, **(values or {})}
     if after in ENDED:
         changes.setdefault("ended_at", now)
     guard = (col(EpisodeRow.id) == episode_id, col(EpisodeRow.phase) == str(phase), col(EpisodeRow.fence) == fence)
+    held = select(EpisodeRow.runner).where(*guard) if phase in LEASED and after not in LEASED else None
+    runner = session.exec(held).first() if held is not None else None
     if rows_changed(session, update(EpisodeRow).where(*guard).values(**changes)) == 0:
         return False
+    if runner is not None:
+        session.execute(update(RunnerRow).where(col(RunnerRow.name) == runner).values(busy_until=now))
     log_event(session, episode_id, f"episode-{event}", now=now, data={"phase": str(after), **(data or {})})
     return True
 
@@ -64,6 +68,17 @@ def request_act(session: Session, kind: str, attempt_id: str, *, now: datetime) 
     try:
         with session.begin_nested():
             session.execute(insert(OutboxRow).values(**row))
+    except IntegrityError:
+        return False
+    return True
+
+
+def request_power_act(session: Session, kind: str, runner: str, begun: datetime) -> bool:
+    """Put an act on a machine's power into the outbox, once per kind, runner and moment."""
+    row = {"kind": kind, "runner": runner, "begun": begun, "created_at": begun, "not_before": begun}
+    try:
+        with session.begin_nested():
+            session.execute(insert(OutboxRow).values(**row, tries=0, error=""))
     except IntegrityError:
         return False
     return True

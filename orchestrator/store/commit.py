@@ -25,8 +25,9 @@ from orchestrator.domain.actions import (
 from orchestrator.domain.episode import Acceptance, EpisodeKind
 from orchestrator.domain.phases import ENDED, LEASED, Event, Phase
 from orchestrator.domain.reasons import EndReason
-from orchestrator.domain.runner import Service
+from orchestrator.domain.runner import Operation, Service
 from orchestrator.store.changes import end_attempt, log_event, move_episode, request_act, rows_changed
+from orchestrator.store.commit_power import commit_power
 from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow, RunnerRow
 
 
@@ -55,6 +56,8 @@ def commit(session: Session, action: Action, now: datetime) -> bool:
             return _forget(session, action, now)
         case EndCancelled():
             return _end(session, action, Event.CANCEL, EndReason.CANCELLED, "", now)
+        case _:
+            return commit_power(session, action, now)
 
 
 def _assign(session: Session, action: Assign, now: datetime) -> bool:
@@ -74,11 +77,13 @@ def _assign(session: Session, action: Assign, now: datetime) -> bool:
 
 
 def _has_free_slot(session: Session, runner: str) -> bool:
-    """Another tick may have leased it, or an operator taken the runner out of service, since the plan was made."""
+    """Another tick may have leased it or asked it to sleep, or an operator taken the runner out of service, since the
+    plan was made."""
     leased = (EpisodeRow.runner == runner, col(EpisodeRow.phase).in_([str(phase) for phase in LEASED]))
     held = session.exec(select(func.count()).select_from(EpisodeRow).where(*leased)).one()
     row = session.get_one(RunnerRow, runner)
-    return row.service == Service.IN_SERVICE and held < row.agent_slots
+    at_rest = row.service == Service.IN_SERVICE and row.operation == Operation.NONE
+    return at_rest and held < row.agent_slots
 
 
 def _release(session: Session, action: Release, now: datetime) -> bool:

@@ -31,6 +31,7 @@ def to_episode(row: EpisodeRow, avoids: frozenset[str] = frozenset()) -> Episode
         phase_since=row.phase_since,
         submitted_at=row.submitted_at,
         priority=row.priority,
+        submitter=row.submitter,
         fence=row.fence,
         runner=row.runner,
         attempt_id=row.attempt_id,

@@ -13,6 +13,7 @@ from orchestrator.domain.fleet import FleetState
 from orchestrator.domain.phases import ENDED
 from orchestrator.domain.reasons import EndReason, meaning
 from orchestrator.store.convert import to_attempt, to_campaign, to_episode, to_runner
+from orchestrator.store.power import load_power, load_warmth
 from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow, OutboxRow, RunnerRow
 
 LEAVINGS_MAX = 1000
@@ -31,14 +32,17 @@ def load_fleet(session: Session) -> FleetState:
     attempts = [*live, *left]
     requested, finished = _acts(session, [row.id for row in attempts])
     avoids = _avoids(session, [row.id for row in episodes if row.fence > 0])
+    runners = session.exec(select(RunnerRow)).all()
     return FleetState(
-        runners=tuple(to_runner(row) for row in session.exec(select(RunnerRow)).all()),
+        runners=tuple(to_runner(row) for row in runners),
         episodes=tuple(to_episode(row, avoids.get(row.id, frozenset())) for row in episodes),
         attempts=tuple(
             to_attempt(row, frozenset(requested.get(row.id, ())), frozenset(finished.get(row.id, ())))
             for row in attempts
         ),
         campaigns=tuple(to_campaign(row) for row in campaigns),
+        power=load_power(session, runners),
+        warmth=load_warmth(session, campaigns),
     )
 
 
@@ -66,6 +70,8 @@ def _acts(session: Session, attempt_ids: Sequence[str]) -> tuple[dict[str, set[s
     if not attempt_ids:
         return requested, finished
     for attempt_id, kind, done_at in session.exec(query.where(col(OutboxRow.attempt_id).in_(attempt_ids))).all():
+        if attempt_id is None:
+            continue
         requested.setdefault(attempt_id, set()).add(kind)
         if done_at is not None:
             finished.setdefault(attempt_id, set()).add(kind)

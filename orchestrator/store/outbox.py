@@ -18,7 +18,7 @@ from orchestrator.store.tables import AttemptRow, OutboxRow, RunnerRow
 @dataclass(frozen=True, kw_only=True)
 class Act:
     """One claimed act: `kind` on attempt `attempt_id`, asked for at `created_at`. `tries` counts this one, and none
-    that only waited for the runner."""
+    that only waited for the runner. One that moves the runner's power has no attempt, and `begun` instead."""
 
     id: int
     kind: str
@@ -28,6 +28,7 @@ class Act:
     fence: int
     tries: int
     created_at: datetime
+    begun: datetime | None = None
 
 
 def due_acts(session: Session, now: datetime) -> Sequence[int]:
@@ -43,6 +44,18 @@ def claim(session: Session, act_id: int, now: datetime, claim_s: float) -> Act |
     if rows_changed(session, claimed) == 0:
         return None
     row = session.get_one(OutboxRow, act_id)
+    if row.attempt_id is None:
+        return Act(
+            id=act_id,
+            kind=row.kind,
+            attempt_id="",
+            episode_id="",
+            runner=row.runner or "",
+            fence=0,
+            tries=row.tries,
+            created_at=row.created_at,
+            begun=row.begun,
+        )
     attempt = session.get_one(AttemptRow, row.attempt_id)
     return Act(
         id=act_id,

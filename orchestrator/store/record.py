@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, or_, update
 from sqlmodel import Session, col, select
 
 from orchestrator.domain.phases import Event, Phase
-from orchestrator.domain.runner import Power
+from orchestrator.domain.runner import Health, Operation, Power
 from orchestrator.store.changes import ask_again, log_event, log_runner_event, move_episode
 from orchestrator.store.fleet import left_behind
 from orchestrator.store.tables import AttemptRow, ChunkRow, EventRow, RunnerRow
@@ -22,6 +22,12 @@ JOURNAL = "events.jsonl"
 OURSELVES = "matins"
 OPEN_MAX = 2000
 """Attempts that a runner is asked about at once."""
+
+SILENCE = frozenset({"unreachable", "timeout", "reset", "connect-refused"})
+"""Link errors that a machine asleep, or on its way there, gives."""
+
+GOES_DOWN = timedelta(seconds=60)
+"""A machine that was asked to sleep may answer for so long and sleep all the same."""
 
 LIVING = ("running", "awaiting-checks")
 
@@ -34,14 +40,16 @@ class Asked:
     cursors: dict[str, dict[str, int]]
     statuses: dict[str, dict[str, Any] | None]
     last_seen: datetime | None
+    asleep_since: datetime | None = None
 
 
 def ask(session: Session, runner: str) -> Asked:
     """What to ask a runner about, and what is known before it answers."""
     held = cursors(session, runner)
     known = session.exec(select(AttemptRow).where(col(AttemptRow.id).in_(list(held)))).all()
-    last_seen = session.get_one(RunnerRow, runner).last_seen
-    return Asked(cursors=held, statuses={row.id: row.status for row in known}, last_seen=last_seen)
+    row = session.get_one(RunnerRow, runner)
+    statuses = {attempt.id: attempt.status for attempt in known}
+    return Asked(cursors=held, statuses=statuses, last_seen=row.last_seen, asleep_since=row.asleep_since)
 
 
 def cursors(session: Session, runner: str) -> dict[str, dict[str, int]]:
@@ -59,19 +67,36 @@ def cursors(session: Session, runner: str) -> dict[str, dict[str, int]]:
 
 
 def record_hello(session: Session, runner: str, hello: Hello, now: datetime) -> None:
+    """The report that came with it says whether it is awake."""
+    changes = {"hello": to_json(hello), "hello_at": now, "last_seen": now}
+    session.execute(update(RunnerRow).where(col(RunnerRow.name) == runner).values(**changes))
+    # The reason of a quarantine stays until that is lifted.
+    trusted = (col(RunnerRow.name) == runner, col(RunnerRow.health) != str(Health.QUARANTINED))
     problem = hello.sandbox_problem or hello.gpu_problem
-    changes = {"hello": to_json(hello), "hello_at": now, "last_seen": now, "power": str(Power.AWAKE)}
-    session.execute(update(RunnerRow).where(col(RunnerRow.name) == runner).values(**changes, detail=problem))
+    session.execute(update(RunnerRow).where(*trusted).values(detail=problem))
 
 
 def record_unreachable(session: Session, runner: str, kind: str, why: str, now: datetime) -> None:
-    """The runner did not answer. That says nothing about its attempts."""
+    """The runner did not answer. That says nothing about its attempts. One that was asked to sleep, sleeps."""
     row = session.get_one(RunnerRow, runner)
+    if kind in SILENCE and (row.suspend_sent_at is not None or row.power == Power.ASLEEP):
+        _record_asleep(session, row, now)
+        return
     if row.power != Power.UNREACHABLE:
         _tell_episodes(session, runner, "runner-unreachable", {"runner": runner, "why": why}, now)
         log_runner_event(session, runner, "unreachable", actor=OURSELVES, now=now, data={"why": why})
-    row.power, row.detail = str(Power.UNREACHABLE), why
+    row.power = str(Power.UNREACHABLE)
+    row.detail = why if row.health != Health.QUARANTINED else row.detail
     row.link_errors = {**row.link_errors, kind: row.link_errors.get(kind, 0) + 1}
+    session.add(row)
+
+
+def _record_asleep(session: Session, row: RunnerRow, now: datetime) -> None:
+    if row.power != Power.ASLEEP:
+        log_runner_event(session, row.name, "asleep", actor=OURSELVES, now=now, data={"how": row.slept})
+        row.power, row.asleep_since = str(Power.ASLEEP), now
+    if row.operation == Operation.SUSPENDING:
+        row.operation, row.suspending_since = str(Operation.NONE), None
     session.add(row)
 
 
@@ -104,9 +129,27 @@ def _record_answer(session: Session, runner: str, report: Report, asked: Asked, 
     if row.last_seen == asked.last_seen:
         if row.boot_id and row.boot_id != report.boot_id:
             log_runner_event(session, runner, "rebooted", actor=OURSELVES, now=now, data={"boot_id": report.boot_id})
+            if row.operation == Operation.SUSPENDING:
+                # It went down as it was asked to, and is back before anybody saw it gone.
+                row.operation, row.suspending_since, row.suspend_sent_at = str(Operation.NONE), None, None
         row.boot_id = report.boot_id
-    row.last_seen, row.power = now, str(Power.AWAKE)
+    row.last_seen = now
+    if row.asleep_since == asked.asleep_since:
+        _record_awake(session, row, now)
     session.add(row)
+
+
+def _record_awake(session: Session, row: RunnerRow, now: datetime) -> None:
+    """A machine that was out of reach for a while has not become active by that."""
+    if row.power in (Power.ASLEEP, Power.UNKNOWN) or row.awake_since is None:
+        row.awake_since = now
+    if row.power == Power.ASLEEP:
+        log_runner_event(session, row.name, "awake", actor=OURSELVES, now=now)
+    row.power, row.asleep_since = str(Power.AWAKE), None
+    asked = row.suspend_sent_at
+    if row.operation != Operation.SUSPENDING and asked is not None and now > asked + GOES_DOWN:
+        # It answers, though it was asked to sleep and given the time.
+        row.suspend_sent_at = None
 
 
 def _still_as_asked(session: Session, runner: str, report: Report, asked: Asked) -> list[AttemptRow]:

@@ -70,6 +70,7 @@ class EpisodeRow(SQLModel, table=True):
     phase: str = Field(index=True)
     phase_since: datetime = _moment()
     submitted_at: datetime = _moment()
+    submitter: str = ""
     priority: int = 0
     fence: int = 0
     runner: str | None = None
@@ -116,6 +117,10 @@ class AttemptRow(SQLModel, table=True):
 
 
 class RunnerRow(SQLModel, table=True):
+    """`mac` to `secureon`: how it is woken; `sleeps`: how it is put to sleep, None if it never is; `slept`: how it was,
+    this time. `suspend_sent_at`: when it was asked to sleep, until it answers again or is woken: silence then is sleep.
+    `wake` is the `domain.wake.WakeAttempt` under way. The other moments are those of `domain.power.PowerFacts`."""
+
     __tablename__: ClassVar[Any] = "runner"
 
     name: str = Field(primary_key=True)
@@ -142,17 +147,61 @@ class RunnerRow(SQLModel, table=True):
     detail: str = ""
     link_errors: dict[str, int] = _json()
     added_at: datetime = _moment()
+    mac: str = ""
+    broadcast: str = ""
+    interface: str = ""
+    secureon: str = ""
+    sleeps: str | None = None
+    slept: str | None = None
+    busy_until: datetime | None = _moment(nullable=True)
+    awake_since: datetime | None = _moment(nullable=True)
+    asleep_since: datetime | None = _moment(nullable=True)
+    suspending_since: datetime | None = _moment(nullable=True)
+    suspend_sent_at: datetime | None = _moment(nullable=True)
+    stay_awake_until: datetime | None = _moment(nullable=True)
+    stay_awake_why: str = ""
+    failures_since: datetime | None = _moment(nullable=True)
+    quarantined_since: datetime | None = _moment(nullable=True)
+    by_wakes: bool = False
+    wake: dict[str, Any] | None = _json(nullable=True)
+
+
+class WakeRow(SQLModel, table=True):
+    """A wake that has ended: `domain.wake.WakeRecord`. `failed_stage` is None exactly if it was ready."""
+
+    __tablename__: ClassVar[Any] = "wake"
+    __table_args__ = (UniqueConstraint("runner", "started_at", name="wake_once"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    runner: str = Field(foreign_key="runner.name", index=True)
+    slept: str
+    started_at: datetime = _moment()
+    ended_at: datetime = _moment()
+    stages: list[dict[str, Any]] = _json()
+    failed_stage: str | None = None
+    reason: str = ""
+    waking: int = 1
+    packets: int = 0
+    boot_id: str = ""
+    probe: bool = False
+    gpu: int = 0
 
 
 class OutboxRow(SQLModel, table=True):
-    """An act that was decided and is due until `done_at` is set. One of a kind per attempt, ever."""
+    """An act that was decided and is due until `done_at` is set. One of a kind per attempt, ever; those that move a
+    machine's power have no attempt, and are one of a kind per `runner` and moment `begun`."""
 
     __tablename__: ClassVar[Any] = "outbox"
-    __table_args__ = (UniqueConstraint("kind", "attempt_id", name="outbox_once"),)
+    __table_args__ = (
+        UniqueConstraint("kind", "attempt_id", name="outbox_once"),
+        UniqueConstraint("kind", "runner", "begun", name="outbox_power_once"),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     kind: str
-    attempt_id: str = Field(foreign_key="attempt.id", index=True)
+    attempt_id: str | None = Field(default=None, foreign_key="attempt.id", index=True)
+    runner: str | None = Field(default=None, foreign_key="runner.name")
+    begun: datetime | None = _moment(nullable=True)
     created_at: datetime = _moment()
     not_before: datetime = _moment()
     claimed_until: datetime | None = _moment(nullable=True)

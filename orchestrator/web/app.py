@@ -17,6 +17,7 @@ from orchestrator.web.auth import TokenGuard
 from orchestrator.web.campaigns import campaign_routes
 from orchestrator.web.episodes import episode_routes
 from orchestrator.web.files import file_routes
+from orchestrator.web.fleet import fleet_routes
 from orchestrator.web.metrics import metrics_routes
 from orchestrator.web.operate import operating_routes
 from orchestrator.web.runners import runner_routes
@@ -48,7 +49,7 @@ def create_app(services: Services, token: str) -> FastAPI:
         return {"version": orchestrator.__version__, "started_at": started_at}
 
     guarded = [Depends(TokenGuard(token))]
-    for routes in (campaign_routes, episode_routes, file_routes, runner_routes, operating_routes):
+    for routes in (campaign_routes, episode_routes, file_routes, runner_routes, operating_routes, fleet_routes):
         app.include_router(routes(services), prefix="/api/v1", dependencies=guarded)
 
     @app.get("/api/v1/config", dependencies=guarded)

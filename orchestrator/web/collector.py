@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,7 +23,7 @@ from orchestrator.domain.runner import SHOWN_STATES, shown_state
 from orchestrator.store.engine import Store
 from orchestrator.store.fleet import load_fleet
 from orchestrator.store.queries import EpisodeFilter, list_episodes, list_runners
-from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow, OutboxRow, RunnerRow
+from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow, OutboxRow, RunnerRow, WakeRow
 
 log = structlog.get_logger()
 
@@ -37,6 +37,7 @@ class Picture:
     episodes: list[tuple[EpisodeRow, CampaignRow]]
     retries: list[str]
     pulls: dict[str, int]
+    wakes: Sequence[WakeRow]
     now: datetime
 
 
@@ -58,6 +59,7 @@ class DatabaseCollector(Collector):
         version = {(orchestrator.__version__,): 1}
         yield _gauge("matins_build_info", "Version of the orchestrator.", ("version",), version)
         yield from _runners(picture)
+        yield from _wakes(picture)
         yield from _queue(picture)
         yield from _outcomes(picture)
         yield from _gpu(picture)
@@ -76,6 +78,7 @@ class DatabaseCollector(Collector):
                 episodes=list(list_episodes(session, EpisodeFilter(kind="", limit=1_000_000))),
                 retries=[reason for reason in session.exec(retried).all() if reason],
                 pulls={"ok": pulled, "failed": max(0, tried - pulled)},
+                wakes=session.exec(select(WakeRow)).all(),
                 now=self._now(),
             )
 
@@ -107,10 +110,22 @@ def _runners(picture: Picture) -> Iterator[Metric]:
     yield _counter("matins_link_errors", "Calls to a runner that failed.", ("runner", "kind"), errors)
 
 
+def _wakes(picture: Picture) -> Iterator[Metric]:
+    sleepers = [row.name for row in picture.runners if row.mac]
+    ends: Counter[tuple[str, ...]] = Counter({(name, result): 0 for name in sleepers for result in ("ready", "failed")})
+    took: dict[tuple[str, ...], Histogram] = {}
+    for wake in picture.wakes:
+        ends[wake.runner, "failed" if wake.failed_stage else "ready"] += 1
+        for time in wake.stages:
+            took.setdefault((wake.runner, time["stage"]), Histogram(SECONDS)).observe([time["seconds"]])
+    yield _counter("matins_wake_attempts", "Wakes that ended.", ("runner", "result"), ends)
+    yield _histogram("matins_wake_duration_seconds", "Time until a stage of a wake came.", ("runner", "stage"), took)
+
+
 def _queue(picture: Picture) -> Iterator[Metric]:
     queued: Counter[tuple[str, ...]] = Counter({(str(kind),): 0 for kind in EpisodeKind})
     oldest: dict[tuple[str, ...], float] = {(str(kind),): 0.0 for kind in EpisodeKind}
-    for episode in picture.fleet.queue:
+    for episode in picture.fleet.queued:
         queue = (str(episode.kind),)
         queued[queue] += 1
         oldest[queue] = max(oldest[queue], (picture.now - episode.submitted_at).total_seconds())

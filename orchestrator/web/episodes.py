@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Query
@@ -114,7 +115,7 @@ def episode_routes(services: Services) -> APIRouter:
             row, campaign = find_episode(session, prefix)
             fleet = _with(load_fleet(session), session, row, campaign)
         episode = next((each for each in fleet.episodes if each.id == row.id), to_episode(row))
-        return {"state": row.phase, "lines": list(explain(fleet, episode, services.now()))}
+        return {"state": row.phase, "lines": list(explain(fleet, episode, services.now(), services.policy.power))}
 
     @router.post("/{prefix}/cancel")
     def cancel(prefix: str, body: ByBody | None = None) -> dict[str, Any]:
@@ -138,12 +139,7 @@ def _with(fleet: FleetState, session: Session, row: EpisodeRow, campaign: Campai
     for attempt in attempts_of(session, row.id):
         attempts.setdefault(attempt.id, to_attempt(attempt))
     campaigns = {known.id: known for known in (*fleet.campaigns, to_campaign(campaign))}
-    return FleetState(
-        runners=fleet.runners,
-        episodes=fleet.episodes,
-        attempts=tuple(attempts.values()),
-        campaigns=tuple(campaigns.values()),
-    )
+    return replace(fleet, attempts=tuple(attempts.values()), campaigns=tuple(campaigns.values()))
 
 
 def _verdict(services: Services, row: EpisodeRow) -> Any:

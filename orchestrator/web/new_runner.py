@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, Field
 
+from orchestrator.domain.mac import parse_mac, parse_secureon
 from orchestrator.domain.runner import Address, Health, Operation, Power, Prices, Service
+from orchestrator.domain.wake import SleepKind
 from orchestrator.errors import BadInput, Conflict, LinkError
 from orchestrator.machines import host_keys, ssh, ssh_connect
 from orchestrator.store.tables import RunnerRow
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+INTERFACE = re.compile(r"[^\s/]{1,15}")
+
+KEYS = ("host_key", "key_path")
+WAKING = ("mac", "broadcast", "interface", "secureon", "sleeps")
 
 
 class SlotsBody(BaseModel):
@@ -38,7 +46,8 @@ class HostBody(BaseModel):
 class RunnerBody(BaseModel):
     """A runner to add. Prices in USD, power in watts. From `host` to `home` it is for kind "ssh" only: `key_path` is a
     private key on the orchestrator's machine, `host_key` "TYPE BASE64", `home` a folder on the runner, from its
-    account's home unless absolute."""
+    account's home unless absolute. `mac` to `sleeps`: how it is woken, and put to sleep ("suspend" or "power-off");
+    without `mac` it is neither. `line` is where an imported file names it."""
 
     name: str
     kind: str = "local"
@@ -48,6 +57,12 @@ class RunnerBody(BaseModel):
     key_path: str = ""
     host_key: str = ""
     home: str = ssh.DEFAULT_HOME
+    mac: str = ""
+    broadcast: str = ""
+    interface: str = ""
+    secureon: str = ""
+    sleeps: str = ""
+    line: int = 0
     tags: list[str] = []
     slots: SlotsBody = SlotsBody()
     price_per_hour: float = Field(default=0.0, ge=0)
@@ -57,8 +72,7 @@ class RunnerBody(BaseModel):
 
 def new_row(body: RunnerBody, now: datetime) -> RunnerRow:
     """Raises BadInput."""
-    if not NAME.fullmatch(body.name):
-        raise BadInput(f"{body.name!r} is not a runner's name", "use a-z, 0-9 and - (at most 63)")
+    _check_name(body)
     address = _address(body)
     prices = Prices(
         hardware_usd_per_h=body.price_per_hour,
@@ -76,6 +90,7 @@ def new_row(body: RunnerBody, now: datetime) -> RunnerRow:
         key_path=address.key_path,
         host_key=address.host_key,
         home=address.home,
+        **_waking(body),
         power=str(Power.UNKNOWN),
         operation=str(Operation.NONE),
         service=str(Service.IN_SERVICE),
@@ -88,6 +103,52 @@ def new_row(body: RunnerBody, now: datetime) -> RunnerRow:
         observe_after=now,
         added_at=now,
     )
+
+
+def faults(body: RunnerBody) -> list[BadInput]:
+    """All that is wrong with it, and not only the first."""
+    found: list[BadInput] = []
+    for check in (_check_name, _waking, _address):
+        try:
+            check(body)
+        except BadInput as error:
+            found.append(error)
+    return found
+
+
+def _check_name(body: RunnerBody) -> None:
+    if not NAME.fullmatch(body.name):
+        raise BadInput(f"{body.name!r} is not a runner's name", "use a-z, 0-9 and - (at most 63)")
+
+
+def _waking(body: RunnerBody) -> dict[str, Any]:
+    """The columns of how it is woken and put to sleep. Raises BadInput."""
+    given = [name for name in WAKING if getattr(body, name)]
+    if given and body.kind == "local":
+        raise BadInput(f"a local runner has no {given[0]}", "it cannot wake itself; add sleeping machines over SSH")
+    if given and not body.mac:
+        raise BadInput(f"{given[0]} is of no use without a MAC address", "give the MAC address of its network card")
+    if not body.mac:
+        return {}
+    try:
+        mac = parse_mac(body.mac)
+        secureon = parse_secureon(body.secureon) if body.secureon else ""
+        broadcast = str(ipaddress.IPv4Address(body.broadcast)) if body.broadcast else ""
+    except ValueError as error:
+        raise BadInput(str(error), "`ip link` on the runner shows its MAC, `ip -4 address` its broadcast") from None
+    if body.interface and not INTERFACE.fullmatch(body.interface):
+        raise BadInput(
+            f"{body.interface[:80]!r} is no interface", "name one of the orchestrator's, or its IPv4 address"
+        )
+    if body.sleeps and body.sleeps not in list(SleepKind):
+        raise BadInput(f"there is no way to sleep called {body.sleeps!r}", f"one of {', '.join(SleepKind)}")
+    return {
+        "mac": mac,
+        "broadcast": broadcast,
+        "interface": body.interface,
+        "secureon": secureon,
+        "sleeps": body.sleeps or str(SleepKind.SUSPEND),
+    }
 
 
 def _address(body: RunnerBody) -> Address:
@@ -118,10 +179,13 @@ def _address(body: RunnerBody) -> Address:
     return address
 
 
-def pins_anew(row: RunnerRow, known: RunnerRow) -> bool:
-    """Whether it is the runner that is known, at the same place, with another key of host or account."""
-    same = row.kind == known.kind == "ssh" and _place(row) == _place(known)
-    return same and (row.host_key, row.key_path) != (known.host_key, known.key_path)
+def changes(row: RunnerRow, known: RunnerRow, body: RunnerBody) -> dict[str, str] | None:
+    """What adding a known runner again changes: its keys, and how it is woken. None if that is another machine, or
+    another place on it. What was not given stays."""
+    if known.kind != "ssh" or row.kind != "ssh" or _place(row) != _place(known):
+        return None
+    given = [name for name in (*KEYS, *WAKING) if getattr(body, name) or (name == "sleeps" and not known.sleeps)]
+    return {name: getattr(row, name) for name in given if getattr(row, name) != getattr(known, name)}
 
 
 def refuse_twin(row: RunnerRow, others: Sequence[RunnerRow]) -> None:

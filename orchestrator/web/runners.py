@@ -8,17 +8,24 @@ from typing import Any
 from fastapi import APIRouter
 from sqlmodel import Session
 
-from orchestrator.domain.fleet import FleetState
 from orchestrator.errors import BadInput, Conflict, LinkError
 from orchestrator.machines import ssh, ssh_connect
 from orchestrator.service.services import Services
 from orchestrator.store.changes import log_runner_event
-from orchestrator.store.convert import to_runner
 from orchestrator.store.fleet import load_fleet
 from orchestrator.store.queries import find_runner, list_runners, runner_events_of
 from orchestrator.store.tables import RunnerRow
-from orchestrator.web.new_runner import HostBody, RunnerBody, new_row, pins_anew, refuse_twin
-from orchestrator.web.views import runner_event_view, runner_view
+from orchestrator.web.importing import ImportBody, problems_of, refuse
+from orchestrator.web.new_runner import (
+    KEYS,
+    HostBody,
+    RunnerBody,
+    changes,
+    new_row,
+    refuse_twin,
+)
+from orchestrator.web.overview import view_of
+from orchestrator.web.views import runner_event_view
 
 
 def runner_routes(services: Services) -> APIRouter:
@@ -26,20 +33,25 @@ def runner_routes(services: Services) -> APIRouter:
 
     @router.post("", status_code=201)
     def add(body: RunnerBody) -> dict[str, Any]:
-        row = new_row(body, services.now())
         with services.store.writing() as session:
-            known = session.get(RunnerRow, body.name)
-            if known is None:
-                refuse_twin(row, list_runners(session))
-                session.add(row)
-            elif pins_anew(row, known):
-                row = _pin(session, known, row, services.now())
-            else:
+            row, become = _keep(session, body, services.now())
+            if become == "unchanged":
                 raise Conflict(f"there is a runner {body.name!r} already", "choose another name")
-            session.flush()
-            view = _view(load_fleet(session), row)
+            view = _view(session, services, row)
         services.doorbell.tick()
         return view
+
+    @router.post("/import", status_code=201)
+    def add_all(body: ImportBody) -> dict[str, Any]:
+        """All or none. With `check`, what is wrong with them, and none."""
+        with services.store.writing() as session:
+            refuse(problems_of(session, body, services.now()))
+            if body.check:
+                return {"runners": []}
+            kept = [_keep(session, each, services.now()) for each in body.runners]
+            views = [{**_view(session, services, row), "import": become} for row, become in kept]
+        services.doorbell.tick()
+        return {"runners": views}
 
     @router.post("/host-key")
     def host_key(body: HostBody) -> dict[str, Any]:
@@ -56,27 +68,48 @@ def runner_routes(services: Services) -> APIRouter:
     @router.get("")
     def runners() -> dict[str, Any]:
         with services.store.reading() as session:
-            fleet = load_fleet(session)
-            return {"runners": [_view(fleet, row) for row in list_runners(session)]}
+            fleet, now = load_fleet(session), services.now()
+            power = services.policy.power
+            return {"runners": [view_of(fleet, row, power, now) for row in list_runners(session)]}
 
     @router.get("/{name}")
     def show(name: str) -> dict[str, Any]:
         with services.store.reading() as session:
             events = [runner_event_view(event) for event in runner_events_of(session, name)]
-            return {**_view(load_fleet(session), find_runner(session, name)), "events": events}
+            return {**_view(session, services, find_runner(session, name)), "events": events}
 
     return router
 
 
-def _pin(session: Session, known: RunnerRow, row: RunnerRow, now: datetime) -> RunnerRow:
-    """The same runner with other keys. What it runs is not touched: the machine says itself whether it still does."""
-    was = {"host_key": known.host_key, "key_path": known.key_path}
-    known.host_key, known.key_path, known.observe_after = row.host_key, row.key_path, now
+def _keep(session: Session, body: RunnerBody, now: datetime) -> tuple[RunnerRow, str]:
+    """The runner as it is now, and what became of it: "added", "changed" or "unchanged". What a known one runs is not
+    touched: the machine says itself whether it still does. Raises BadInput and Conflict."""
+    row = new_row(body, now)
+    known = session.get(RunnerRow, body.name)
+    if known is None:
+        refuse_twin(row, list_runners(session))
+        session.add(row)
+        session.flush()
+        return row, "added"
+    new = changes(row, known, body)
+    if new is None:
+        raise Conflict(f"there is a runner {body.name!r} already", "choose another name")
+    if not new:
+        return known, "unchanged"
+    was = {name: getattr(known, name) for name in new}
+    for name, value in new.items():
+        setattr(known, name, value)
+    known.observe_after = now
     session.add(known)
-    log_runner_event(session, known.name, "keys-pinned", actor="operator", now=now, data={"was": was})
-    return known
+    session.flush()
+    keys = {name: value for name, value in was.items() if name in KEYS}
+    waking = {name: value for name, value in was.items() if name not in KEYS}
+    for event, data in (("keys-pinned", keys), ("waking-changed", waking)):
+        if data:
+            told = {name: "…" if name == "secureon" and value else value for name, value in data.items()}
+            log_runner_event(session, known.name, event, actor="operator", now=now, data={"was": told})
+    return known, "changed"
 
 
-def _view(fleet: FleetState, row: RunnerRow) -> dict[str, Any]:
-    leases = fleet.leases.get(row.name, ())
-    return runner_view(row, to_runner(row), [episode.id for episode in leases])
+def _view(session: Session, services: Services, row: RunnerRow) -> dict[str, Any]:
+    return view_of(load_fleet(session), row, services.policy.power, services.now())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from runner_agent import clock, telemetry, trees
 from runner_agent.context import Context, StageEnd
 from runner_agent.gates import gate
+from runner_agent.home import gpu_gate
 from runner_agent.measure import throughput
 from runner_agent.process import Outcome
 
@@ -24,10 +26,18 @@ def run(context: Context) -> StageEnd:
     folder = context.out / "smoke"
     folder.mkdir(exist_ok=True)
     with (
-        gate("gpu", context.home.gpu_gate, context.control, context.journal),
+        _gate(context),
         telemetry.Sampler(folder / "conditions.jsonl"),
     ):
         return _rounds(context)
+
+
+def _gate(context: Context) -> AbstractContextManager[None]:
+    home, gpu = context.home, context.spec.gpu
+    if not gpu:
+        return gate("gpu", home.gpu_gate, context.control, context.journal)
+    name = gpu_gate(gpu)
+    return gate(name, home.gate(name), context.control, context.journal, of_all=home.gpu_gate)
 
 
 def _rounds(context: Context) -> StageEnd:

@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from tests.chaos.driver import Driver
+from tests.chaos.lab import running_lab
 from tests.chaos.rig import running_rig
 from tests.chaos.verdict import judge
 
@@ -28,7 +29,8 @@ def main() -> int:
     for name in [name for name in os.environ if name.startswith("MATINS_")]:
         del os.environ[name]
     folder = Path(tempfile.mkdtemp(prefix="matins-chaos-"))
-    with running_rig(folder, options.parts, over_ssh=options.over_ssh) as rig:
+    lab = options.parts == "lab"
+    with running_lab(folder) if lab else running_rig(folder, options.parts, over_ssh=options.over_ssh) as rig:
         driver = Driver(rig, options.seed, lambda line: print(line, flush=True))
         driver.run(options.seconds, options.every)
         verdict = judge(rig, driver.tally, PATIENCE_S)
@@ -53,7 +55,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
-    parser.add_argument("--parts", choices=("embedded", "scaled"), default="embedded")
+    parser.add_argument("--parts", choices=("embedded", "scaled", "lab"), default="embedded")
     parser.add_argument("--over-ssh", type=int, default=2, help="runners over SSH, beside two local ones")
     parser.add_argument("--every", type=float, default=EVERY_S, help="seconds between two faults, on average")
     parser.add_argument("--keep", action="store_true", help="keep the folder")

@@ -14,6 +14,7 @@ import httpx
 
 from tests.chaos.api import ENDED
 from tests.chaos.faults import FAULTS
+from tests.chaos.lab_faults import LAB_FAULTS, heal_machines, seen_on_machines
 from tests.chaos.rig import Rig
 from tests.chaos.scene import Scene, died_at_failpoints, fired_on_runners, take_back, thaw_supervisors
 from tests.orchestrator import wait_for
@@ -21,7 +22,8 @@ from tests.orchestrator import wait_for
 AGENTS = ("doer", "doer", "napper", "napper", "idler", "lingerer", "sleeper")
 """What is submitted, by chance; a sleeper works for long unless it is cancelled."""
 
-IN_FLIGHT = 6
+SELDOM = 0.12
+"""The chance, at each look, that new episodes come to machines that sleep: else they never would."""
 PAUSE_S = 0.05
 HEALED_WITHIN_S = 60.0
 
@@ -48,8 +50,14 @@ class Driver:
         self._going: list[str] = []
         self.tally = Tally()
         self._scene = Scene(
-            rig=rig, random=self._random, later=self._later, in_flight=lambda: list(self._going), say=say
+            rig=rig,
+            random=self._random,
+            later=self._later,
+            in_flight=lambda: list(self._going),
+            submit=self._submit,
+            say=say,
         )
+        self._faults = FAULTS if rig.lab is None else LAB_FAULTS
 
     def run(self, seconds: float, every_s: float) -> None:
         """Faults come at random, `every_s` apart on average."""
@@ -76,9 +84,9 @@ class Driver:
 
     def _upset(self) -> None:
         """One fault; another kind is tried where the chosen one finds nothing to do."""
-        kinds, weights = list(FAULTS), [weight for _, weight in FAULTS.values()]
+        kinds, weights = list(self._faults), [weight for _, weight in self._faults.values()]
         for kind in self._random.choices(kinds, weights, k=4):
-            said = FAULTS[kind][0](self._scene)
+            said = self._faults[kind][0](self._scene)
             if said is not None:
                 self._count(kind, said)
                 return
@@ -88,15 +96,23 @@ class Driver:
             self._count("orchestrator killed at a failpoint", said)
         for said in fired_on_runners(self._scene):
             self._count("runner hit at a failpoint", said)
+        for said in seen_on_machines(self._scene):
+            self._count("fault of a machine ordered", said)
         try:
             phases = {each["id"]: each["phase"] for each in self._rig.api.episodes(timeout_s=3.0)}
             self._going = [one for one, phase in phases.items() if phase not in ENDED]
-            while len(self._going) < IN_FLIGHT:
-                new = self._rig.api.submit(self._rig.campaign, f"replay:{self._random.choice(AGENTS)}", timeout_s=3.0)
-                self.tally.acknowledged |= set(new)
-                self._going += new
+            room = self._rig.most - len(self._going)
+            if self._rig.lab is not None and room > 0:
+                room = self._random.randint(1, room) if self._random.random() < SELDOM else 0
+            self._submit(room)
         except httpx.HTTPError:
             pass  # it is being upset; what was acknowledged is noted
+
+    def _submit(self, count: int) -> None:
+        for _ in range(count):
+            new = self._rig.api.submit(self._rig.campaign, f"replay:{self._random.choice(AGENTS)}", timeout_s=3.0)
+            self.tally.acknowledged |= set(new)
+            self._going += new
 
     def _count(self, kind: str, said: str) -> None:
         self.tally.faults[kind] += 1
@@ -109,6 +125,7 @@ class Driver:
         for _, _, act in sorted(self._due, key=lambda each: each[:2]):
             act()
         self._due.clear()
+        heal_machines(self._rig)
         for machine in self._rig.machines:
             (machine.home / "failpoints").unlink(missing_ok=True)
             thaw_supervisors(machine)

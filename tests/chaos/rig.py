@@ -16,6 +16,7 @@ from tests.chaos.api import Api
 from tests.chaos.toy import make_quick_toy
 from tests.components import need
 from tests.fault_proxy import FaultProxy
+from tests.fleet_lab import FleetLab
 from tests.orchestrator import Orchestrator, Part, ScaledOrchestrator, wait_for
 from tests.servers import PostgreSQL, Redis, running_postgresql, running_redis
 from tests.sshd import Sshd
@@ -65,7 +66,8 @@ class Machine:
 
 @dataclass(frozen=True, kw_only=True)
 class Rig:
-    """`database` and `broker` are there where the orchestrator is scaled out."""
+    """`database` and `broker` are there where the orchestrator is scaled out, `lab` where the machines sleep. `most`:
+    episodes in flight at once, kept up, but where machines sleep they come now and then."""
 
     folder: Path
     campaign: Path
@@ -74,6 +76,8 @@ class Rig:
     machines: tuple[Machine, ...]
     database: PostgreSQL | None = None
     broker: Redis | None = None
+    lab: FleetLab | None = None
+    most: int = 6
 
     @property
     def parts(self) -> list[Part]:
@@ -120,7 +124,7 @@ def running_rig(folder: Path, parts: Parts, *, over_ssh: int = 2) -> Iterator[Ri
             database=database,
             broker=broker,
         )
-        stack.callback(_end_processes, rig)
+        stack.callback(end_processes, rig)
         stack.callback(matins.stop)
         matins.start()
         for machine in machines:
@@ -180,7 +184,8 @@ def _body(machine: Machine) -> dict[str, object]:
     }
 
 
-def _end_processes(rig: Rig) -> None:
+def end_processes(rig: Rig) -> None:
+    """Everything of an attempt that still runs."""
     for pid in rig.processes():
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

@@ -16,6 +16,7 @@ import httpx
 from tests.chaos.api import was_killed
 from tests.chaos.rig import Machine, Rig, start_time
 from tests.fault_proxy import FaultProxy
+from tests.fleet_lab import FaultName
 from tests.orchestrator import Part
 
 LASTS_MOST_S = 6.0
@@ -24,18 +25,31 @@ GRACE_S = 8.0
 
 
 @dataclass
+class Ordered:
+    """A fault of a machine of the lab; `since` by the wall clock, as its packets are; `seen`: it came true."""
+
+    fault: FaultName
+    since: float
+    seen: bool = False
+
+
+@dataclass
 class Scene:
-    """What a fault may use: the rig, chance, `later(seconds, act)`, what is in flight, and a way to be heard."""
+    """What a fault may use: the rig, chance, `later(seconds, act)`, what is in flight, `submit(count)`, and a way to be
+    heard."""
 
     rig: Rig
     random: Random
     later: Callable[[float, Callable[[], None]], None]
     in_flight: Callable[[], list[str]]
+    submit: Callable[[int], None]
     say: Callable[[str], None]
     armed: dict[str, str] = field(default_factory=dict[str, str])
     """Part of the orchestrator → the failpoint that it was started with."""
     armed_homes: dict[str, str] = field(default_factory=dict[str, str])
     """Machine → the failpoint in its home."""
+    ordered: dict[str, Ordered] = field(default_factory=dict[str, Ordered])
+    """Machine of the lab → the fault that holds there."""
     reviving: set[str] = field(default_factory=set[str])
     """Parts that are started again in a moment."""
     started_at: dict[str, float] = field(default_factory=dict[str, float])

@@ -32,6 +32,23 @@ def add(
         str | None,
         typer.Option(metavar="DIR", help="Matins' folder there, from the account's home. [.matins-runner]"),
     ] = None,
+    mac: Annotated[
+        str | None,
+        typer.Option(metavar="M", help="The MAC address of the card that wakes it."),
+    ] = None,
+    broadcast: Annotated[
+        str | None, typer.Option(metavar="B", help="Its network's broadcast address. [255.255.255.255]")
+    ] = None,
+    interface: Annotated[
+        str | None,
+        typer.Option(metavar="I", help="The orchestrator's interface, or its IPv4 address, to wake it from."),
+    ] = None,
+    secureon: Annotated[
+        str | None, typer.Option(metavar="S", help="The card's SecureOn password, if it has one.")
+    ] = None,
+    sleeps: Annotated[
+        str | None, typer.Option(metavar="HOW", help="How it is put to sleep: suspend or power-off. [suspend]")
+    ] = None,
     slots: Annotated[
         str | None,
         typer.Option(metavar="agent=N,build=N", help="How many episodes, and builds, run at once. [agent=1,build=1]"),
@@ -51,13 +68,15 @@ def add(
     """Add this machine, or one that is reached over SSH, as a runner.
 
     Without --host-key, the key that the host offers is shown and has to be confirmed at a terminal. It is pinned:
-    a host that shows another one later is not talked to. To pin a new key, add the same runner with it again.
+    a host that shows another one later is not talked to. To pin a new key, or to give it a MAC address, add the same
+    runner with it again. With --mac it is woken when an episode needs it, and put to sleep when that saves energy.
 
     \b
     Examples:
       matins runner add local --local
       matins runner add gpu1 --host 10.0.0.2 --user matins \\
-          --key ~/.ssh/matins --host-key "ssh-ed25519 AAAA..."
+          --key ~/.ssh/matins --host-key "ssh-ed25519 AAAA..." \\
+          --mac aa:bb:cc:dd:ee:01 --broadcast 10.0.0.255 --interface eth1
       matins runner add desk --local --slots agent=2,build=1 --tag vulkan \\
           --price-per-hour 0.12 --watts asleep=2,idle=60,busy=350 \\
           --price-per-kwh 0.30
@@ -74,6 +93,11 @@ def add(
             key=key,
             host_key=host_key,
             home=home,
+            mac=mac,
+            broadcast=broadcast,
+            interface=interface,
+            secureon=secureon,
+            sleeps=sleeps,
             slots=slots,
             tags=tuple(tags or ()),
             price_per_hour=price_per_hour,
@@ -108,3 +132,25 @@ def show(name: Name, as_json: AsJson = False) -> None:
     from orchestrator.cli.runners import show_runner
 
     show_runner(name, as_json=as_json)
+
+
+@group.command("import")
+def import_(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="An inventory, or - for standard input.")],
+    group_name: Annotated[str, typer.Option("--group", metavar="GROUP", help="Only the hosts of this group.")] = "all",
+    as_json: AsJson = False,
+) -> None:
+    """Add every host of an Ansible inventory as a runner: INI, YAML, or what `ansible-inventory --list` prints.
+
+    Every problem is said, with its line, and then none is added. A host key that the inventory does not hold as
+    matins_host_key is shown and has to be confirmed at a terminal. What is known already is left as it is, or takes
+    the keys and the way to wake it that the file has now.
+
+    \b
+    Examples:
+      matins runner import hosts.ini
+      matins runner import hosts.yml --group matins_runners
+    """
+    from orchestrator.cli.imports import import_runners
+
+    import_runners(file, group_name, as_json=as_json)

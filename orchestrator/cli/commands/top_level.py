@@ -1,4 +1,4 @@
-"""`matins up`, its parts one by one, and `matins demo`."""
+"""`matins up`, its parts one by one, `matins demo` and `matins top`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
     for part in (api, worker, beat):
         app.command(part.__name__)(part)
     app.command("demo")(demo)
+    app.command("top")(top)
 
 
 def up() -> None:
@@ -99,3 +100,23 @@ def demo(
     from orchestrator.cli.demo.run import DemoOptions, run_demo
 
     raise typer.Exit(run_demo(DemoOptions(out=out, keep=keep, timeout_s=timeout_s, as_json=as_json)))
+
+
+def top(
+    every_s: Annotated[
+        float, typer.Option("--every", metavar="SECONDS", min=0.2, max=3600, help="How often to look.")
+    ] = 1.0,
+    once: Annotated[bool, typer.Option("--once", help="Show it once and end, as without a terminal.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the fleet and the queue, live, until q or Ctrl-C.
+
+    Runners with their state and what they wait for; the episodes on them, then the queue in the order of its turns.
+
+    \b
+    Example:
+      matins top
+    """
+    from orchestrator.cli.fleet import top as fleet_top
+
+    fleet_top.top(every_s=every_s, once=once, as_json=as_json)

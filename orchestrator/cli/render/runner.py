@@ -38,10 +38,16 @@ def details(runner: Runner) -> Iterator[str]:
     facts = {
         "state": runner.state,
         "detail": runner.detail,
+        "why": runner.why,
         "kind": runner.kind,
         "address": f"{runner.user}@{runner.host}:{runner.port}" if runner.host else None,
         "home": runner.home,
         "host key": runner.host_key,
+        "mac": runner.mac,
+        "woken from": runner.interface,
+        "broadcast": runner.broadcast,
+        "SecureOn": "a password" if runner.secureon else None,
+        "sleeps by": runner.sleeps,
         "power": runner.power,
         "operation": runner.operation,
         "service": runner.service,
@@ -80,6 +86,7 @@ _TOLD = (
     "sandbox",
     "sandbox_problem",
     "quiescence",
+    "wake_on_lan",
     "boot_id",
 )
 

@@ -13,11 +13,12 @@ import typer.main
 from orchestrator.cli.app import app
 from orchestrator.cli.main import run
 
-EXPECTED = """up, api, worker, beat, demo
+EXPECTED = """up, api, worker, beat, demo, top
 campaign check
 episode submit, episode list, episode show, episode watch, episode logs, episode cancel, episode explain, episode pull
 episode retry, episode rescore
-runner add, runner list, runner show, runner declare-dead, runner resume
+runner add, runner import, runner list, runner show, runner wake, runner sleep, runner drain, runner resume
+runner doctor, runner remove, runner declare-dead
 config show"""
 
 

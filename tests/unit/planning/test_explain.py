@@ -28,7 +28,7 @@ def test_each_runner_that_cannot_take_it_says_why() -> None:
         runner("gpu03", hello=hello(tags=("linux",), gpu_problem="libvulkan.so.1 is not installed")),
     )
     text = told(fleet(runners=runners, episodes=(episode(),)), episode())
-    assert "gpu01 is QUARANTINED: SSH up, no Vulkan device" in text
+    assert "gpu01 has the tags but is QUARANTINED: SSH up, no Vulkan device" in text
     assert "gpu02 is UNREACHABLE: no answer in 20 s" in text
     assert "gpu03 does not report vulkan (libvulkan.so.1 is not installed)" in text
 

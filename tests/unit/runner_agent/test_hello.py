@@ -1,6 +1,7 @@
 """What a runner says of itself."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,14 @@ def test_versions_are_found_in_what_tools_tell(text: str, version: str):
 
 
 def test_a_tool_that_is_not_there_tells_nothing():
-    assert hello.tool_version("no-such-tool") == ""
+    assert hello.tool_version("no-such-tool", os.defpath) == ""
+
+
+def test_a_tool_is_looked_for_where_commands_of_an_episode_find_it(tmp_path: Path):
+    cargo = tmp_path / "cargo"
+    cargo.write_text("#!/bin/sh\necho cargo 1.90.0\n")
+    cargo.chmod(0o755)
+    assert hello.tool_version("cargo", f"/usr/bin:{tmp_path}") == "1.90.0"
 
 
 def test_the_system_is_named_by_its_distribution_and_kernel():
@@ -59,10 +67,11 @@ def test_the_system_is_named_by_its_distribution_and_kernel():
 
 
 def test_hello_is_whole_even_where_the_driver_cannot_be_asked(tmp_path: Path):
-    told = hello.hello(tmp_path, "/nowhere.pyz", "0.1.0", ("a",), "bwrap", "", "process-scan")
+    told = hello.hello(tmp_path, "/nowhere.pyz", "0.1.0", ("a",), "bwrap", "", "process-scan", os.defpath, {})
     assert told.gpus == ()
     assert told.gpu_problem.startswith("asking the Vulkan driver ended with exit status 2")
     assert told.memory_bytes > 0 and told.disk_free_bytes > 0 and told.cpus > 0
     assert told.boot_id == hello.boot_id() != ""
     assert told.tools["git"]
+    assert told.wake_on_lan.split(":")[0] in ("armed", "disarmed", "unknown")
     assert protocol.from_json(protocol.Hello, protocol.to_json(told)) == told

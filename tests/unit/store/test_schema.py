@@ -38,7 +38,7 @@ ROWS = (
 """In every table that others refer to; as revision 0001 has them."""
 
 
-@pytest.mark.parametrize("revision", ["0001"])
+@pytest.mark.parametrize("revision", ["0001", "0002"])
 def test_a_database_of_an_older_version_keeps_its_rows(tmp_path: Path, revision: str) -> None:
     file = tmp_path / "a.sqlite3"
     config = migration_config()
@@ -51,7 +51,7 @@ def test_a_database_of_an_older_version_keeps_its_rows(tmp_path: Path, revision:
     engine.dispose()
     with open_store(f"sqlite:///{file}").reading() as session:
         fleet = load_fleet(session)
-    assert [runner.name for runner in fleet.runners] == ["r"]
+    assert [(runner.name, fleet.power["r"].by_wakes) for runner in fleet.runners] == [("r", False)]
     assert [attempt.requested for attempt in fleet.attempts] == [frozenset({"launch"})]
 
 

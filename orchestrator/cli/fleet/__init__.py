@@ -1,0 +1,1 @@
+"""Machines as a whole: waking them, examining them, watching them all."""

@@ -1,0 +1,1 @@
+"""Ansible inventories: INI, YAML, and what `ansible-inventory --list` prints."""

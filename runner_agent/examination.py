@@ -1,0 +1,62 @@
+"""Probes this machine for the doctor. Takes seconds."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from runner_agent import detach, doctor, nic, suspend, wake_setup
+from runner_agent.protocol import DoctorAnswer, DoctorRequest, Hello
+from runner_agent.refusal import Refused
+
+DMI = Path("/sys/class/dmi/id")
+
+
+def examine(request: DoctorRequest, asked_at_s: float, hello: Hello, environ: Mapping[str, str]) -> DoctorAnswer:
+    """`asked_at_s`: when the question came, by this clock."""
+    card = nic.meant(request.mac)
+    files, closed = wake_setup.read_files()
+    facts = doctor.Facts(
+        hello=hello,
+        account=_account(),
+        no_power=suspend.power_command("suspend", environ)[1],
+        sleep_states=_read(Path("/sys/power/state")),
+        wake_on_lan=nic.wake_on_lan(environ, request.mac),
+        kept_by=wake_setup.kept_by(card, files) if card else "",
+        closed=closed,
+        interface=card.name if card else "",
+        board=" ".join(text.strip() for name in ("board_vendor", "board_name") if (text := _read(DMI / name))),
+        clock_offset_s=offset_s(request.now, asked_at_s),
+        surroundings=detach.probe(environ),
+    )
+    return DoctorAnswer(prerequisites=doctor.judge(facts))
+
+
+def offset_s(now: str, here_s: float) -> float | None:
+    """This clock minus the asker's, whose time is ISO 8601; None for an empty text."""
+    if not now:
+        return None
+    try:
+        theirs = datetime.fromisoformat(now.replace("Z", "+00:00"))
+    except ValueError as error:
+        raise Refused("bad-request", f"`now` is no time: {now[:80]!r}") from error
+    if theirs.tzinfo is None:
+        raise Refused("bad-request", f"`now` has no time zone: {now[:80]!r}")
+    return here_s - theirs.timestamp()
+
+
+def _account() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return None

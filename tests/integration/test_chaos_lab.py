@@ -1,0 +1,30 @@
+"""A short run of `make chaos PARTS=lab`: faults by chance on machines that sleep, and nothing lost or doubled."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.driver import Driver
+from tests.chaos.lab import running_lab
+from tests.chaos.verdict import judge
+
+SECONDS = 25.0
+EVERY_S = 0.8
+PATIENCE_S = 180.0
+
+
+@pytest.mark.timeout(600)
+def test_random_faults_on_machines_that_sleep_break_no_promise(tmp_path: Path) -> None:
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"seed={seed}; again: make chaos PARTS=lab SECONDS={SECONDS:g} SEED={seed}", flush=True)
+    with running_lab(tmp_path) as rig:
+        driver = Driver(rig, seed, print)
+        driver.run(SECONDS, EVERY_S)
+        verdict = judge(rig, driver.tally, PATIENCE_S)
+    print(f"faults={driver.tally.faults.total()} episodes={verdict.episodes}: {dict(verdict.ended)}")
+    assert [str(violation) for violation in verdict.violations] == []
+    assert driver.tally.faults.total() >= 5
+    assert verdict.episodes >= 2
