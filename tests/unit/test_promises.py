@@ -6,6 +6,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,6 +40,7 @@ def marked(module: ast.Module) -> Iterator[tuple[str, int]]:
             yield from ((node.name, number) for number in (*own, *all_of_it))
 
 
+@cache
 def modules() -> dict[str, ast.Module]:
     return {
         str(path.relative_to(TESTS)): ast.parse(path.read_text("utf-8")) for path in sorted(TESTS.rglob("test_*.py"))
