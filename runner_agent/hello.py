@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from runner_agent import devices, nic, protocol
+from runner_agent.device_tags import device_tags
 from runner_agent.home import gpu_gate
 
 TOOL_LIMIT_S = 10.0
@@ -70,9 +71,7 @@ def tags(gpus: tuple[protocol.Gpu, ...], tools: dict[str, str], machine: str) ->
     """
     found = {"linux", machine.lower(), *(name.lower() for name in tools)}
     for gpu in gpus:
-        found |= {"vulkan", _slug(gpu.driver.split(" ")[0])}
-        if gpu.device_type != "cpu":
-            found |= {"gpu", gpu.device_type, _slug(gpu.vendor)}
+        found |= device_tags(gpu)
     return tuple(sorted(found - {""}))
 
 
@@ -100,10 +99,6 @@ def first_version(text: str) -> str:
     """The first thing in a tool's answer that looks like a version, such as 2.39.5 or 1.95.0-nightly."""
     match = re.search(r"\d+(?:\.\d+)+(?:-[0-9A-Za-z.]+)?", text[:4096])
     return match[0] if match else text[:80].strip().split("\n")[0]
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def _read(path: str) -> str:

@@ -13,10 +13,11 @@ from runner_agent.protocol import AttemptStatus
 
 class EpisodeKind(StrEnum):
     """An episode has an agent; a preflight walks the same stages on the untouched base to show what the campaign's
-    checks and instruments do there."""
+    checks and instruments do there; a canary does so on one machine to show what that machine does with them."""
 
     EPISODE = "episode"
     PREFLIGHT = "preflight"
+    CANARY = "canary"
 
 
 class Acceptance(StrEnum):
@@ -42,7 +43,8 @@ class CampaignFacts:
 @dataclass(frozen=True, kw_only=True)
 class Episode:
     """One episode. `fence` is that of its newest attempt (0 before the first); `attempt_id` names the one in force.
-    `avoids`: runners on which an attempt of it ended for a reason that is to be retried elsewhere."""
+    `avoids`: runners on which an attempt of it ended for a reason that is to be retried elsewhere. `pinned_runner`,
+    `pinned_gpu`: where alone a canary may run."""
 
     id: str
     campaign_id: str
@@ -61,21 +63,25 @@ class Episode:
     not_before: datetime | None = None
     end_reason: EndReason | None = None
     detail: str = ""
+    pinned_runner: str = ""
+    pinned_gpu: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """One try at an episode on one runner. `status` is what the runner last said of it; None before it said anything.
-    `reported_boot_id` is the boot of the newest report that was asked for once that was known, `gone` whether it said
-    that nothing of the attempt is left. `requested` holds the kinds of act that were committed for it, `finished` those
-    of them that are over. `failure` is what an act or an operator found that ends the attempt without a verdict; the
-    planner decides what follows. `ended` is set once, when that is settled."""
+    """One try at an episode on one runner, on its device `gpu` (a deviceUUID; empty: any of them). `status` is what
+    the runner last said of it; None before it said anything. `reported_boot_id` is the boot of the newest report that
+    was asked for once that was known, `gone` whether it said that nothing of the attempt is left. `requested` holds
+    the kinds of act that were committed for it, `finished` those of them that are over. `failure` is what an act or an
+    operator found that ends the attempt without a verdict; the planner decides what follows. `ended` is set once, when
+    that is settled."""
 
     id: str
     episode_id: str
     runner: str
     fence: int
     created_at: datetime
+    gpu: str = ""
     status: AttemptStatus | None = None
     reported_boot_id: str = ""
     gone: bool = False

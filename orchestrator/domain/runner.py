@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from orchestrator.domain.device import Device, Health
 from runner_agent.protocol import Hello
 
 
@@ -33,15 +34,6 @@ class Service(StrEnum):
     DRAINING = "DRAINING"
     OUT_OF_SERVICE = "OUT_OF_SERVICE"
     RETIRED = "RETIRED"
-
-
-class Health(StrEnum):
-    """Judged, moved by canaries, failures or an operator."""
-
-    GOOD = "GOOD"
-    UNKNOWN = "UNKNOWN"
-    SUSPECT = "SUSPECT"
-    QUARANTINED = "QUARANTINED"
 
 
 SHOWN_STATES = (
@@ -89,7 +81,8 @@ class Address:
 @dataclass(frozen=True, kw_only=True)
 class Runner:
     """One machine. `hello` is what it last reported of itself, `tags` what an operator gave it; `boot_id` is that of
-    its last report."""
+    its last report. `devices`: those of `hello`, best first. `canary_why`: why a canary is due, if one is;
+    `canaried_at`: when its last one passed."""
 
     name: str
     kind: str
@@ -102,9 +95,12 @@ class Runner:
     tags: frozenset[str] = frozenset()
     prices: Prices = field(default_factory=Prices)
     hello: Hello | None = None
+    devices: tuple[Device, ...] = ()
     boot_id: str = ""
     last_seen: datetime | None = None
     detail: str = ""
+    canary_why: str = ""
+    canaried_at: datetime | None = None
 
     @property
     def reported_tags(self) -> frozenset[str]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from orchestrator.domain.device import Device, DevicePrices, Health
 from orchestrator.domain.episode import Acceptance, Attempt, CampaignFacts, Episode, EpisodeKind
 from orchestrator.domain.phases import Phase
 from orchestrator.domain.reasons import EndReason
-from orchestrator.domain.runner import Address, Health, Operation, Power, Prices, Runner, Service
+from orchestrator.domain.runner import Address, Operation, Power, Prices, Runner, Service
 from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow, RunnerRow
-from runner_agent.protocol import AttemptStatus, Hello, from_json
+from runner_agent.protocol import AttemptStatus, Gpu, Hello, from_json
 
 
 def to_campaign(row: CampaignRow) -> CampaignFacts:
@@ -40,6 +45,8 @@ def to_episode(row: EpisodeRow, avoids: frozenset[str] = frozenset()) -> Episode
         not_before=row.not_before,
         end_reason=_reason(row.end_reason),
         detail=row.detail,
+        pinned_runner=row.pinned_runner,
+        pinned_gpu=row.pinned_gpu,
     )
 
 
@@ -52,6 +59,7 @@ def to_attempt(
         runner=row.runner,
         fence=row.fence,
         created_at=row.created_at,
+        gpu=row.gpu,
         status=from_json(AttemptStatus, row.status) if row.status else None,
         reported_boot_id=row.reported_boot_id,
         gone=row.gone,
@@ -77,6 +85,7 @@ def to_address(row: RunnerRow) -> Address:
 
 
 def to_runner(row: RunnerRow) -> Runner:
+    hello = from_json(Hello, row.hello) if row.hello else None
     return Runner(
         name=row.name,
         kind=row.kind,
@@ -88,10 +97,30 @@ def to_runner(row: RunnerRow) -> Runner:
         build_slots=row.build_slots,
         tags=frozenset(row.tags),
         prices=Prices(**row.prices),
-        hello=from_json(Hello, row.hello) if row.hello else None,
+        hello=hello,
+        devices=to_devices(hello, row.devices) if hello else (),
         boot_id=row.boot_id,
         last_seen=row.last_seen,
         detail=row.detail,
+        canary_why=row.canary_why,
+        canaried_at=row.canaried_at,
+    )
+
+
+def to_devices(hello: Hello, said: Mapping[str, Mapping[str, Any]]) -> tuple[Device, ...]:
+    """The devices that a machine reported, best first, with what was `said` of them: `{deviceUUID: {"tags": [..],
+    "prices": {..}, "health": "..", "detail": "..", "since": ISO 8601}}`, all of it optional."""
+    return tuple(_to_device(gpu, said.get(gpu.device_uuid, {})) for gpu in hello.gpus)
+
+
+def _to_device(gpu: Gpu, said: Mapping[str, Any]) -> Device:
+    return Device(
+        gpu=gpu,
+        tags=frozenset(said.get("tags", ())),
+        prices=DevicePrices(**said["prices"]) if said.get("prices") else None,
+        health=Health(said.get("health", Health.UNKNOWN)),
+        detail=said.get("detail", ""),
+        since=datetime.fromisoformat(said["since"]) if said.get("since") else None,
     )
 
 

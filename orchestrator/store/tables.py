@@ -33,6 +33,10 @@ def _json(*, nullable: bool = False) -> Any:
     return Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=nullable))
 
 
+def _empty_json() -> Any:
+    return Field(default_factory=dict, sa_column=Column(JSON(none_as_null=True), nullable=False))
+
+
 class CampaignRow(SQLModel, table=True):
     """A campaign as it was submitted: file, attachments and resolved commit. `key` is their hash: the same submission
     twice is the same campaign, with one preflight."""
@@ -57,7 +61,8 @@ class CampaignRow(SQLModel, table=True):
 
 class EpisodeRow(SQLModel, table=True):
     """`agent_spec` is `runner_agent.protocol.Agent` without secrets; `result` the summary of the verdict,
-    `retry_of` the ended episode that someone asked to have tried afresh."""
+    `retry_of` the ended episode that someone asked to have tried afresh; `pinned_runner` and `pinned_gpu` where alone
+    a canary may run."""
 
     __tablename__: ClassVar[Any] = "episode"
 
@@ -83,10 +88,13 @@ class EpisodeRow(SQLModel, table=True):
     ended_at: datetime | None = _moment(nullable=True)
     result: dict[str, Any] | None = _json(nullable=True)
     retry_of: str | None = None
+    pinned_runner: str = ""
+    pinned_gpu: str = ""
 
 
 class AttemptRow(SQLModel, table=True):
-    """One try. At most one of an episode is live: the partial index holds that against any bug above it."""
+    """One try, on the device `gpu` or on any. At most one of an episode is live: the partial index holds that against
+    any bug above it."""
 
     __tablename__: ClassVar[Any] = "attempt"
     __table_args__ = (
@@ -105,6 +113,7 @@ class AttemptRow(SQLModel, table=True):
     runner: str = Field(index=True)
     fence: int
     created_at: datetime = _moment()
+    gpu: str = ""
     status: dict[str, Any] | None = _json(nullable=True)
     observed_at: datetime | None = _moment(nullable=True)
     reported_boot_id: str = ""
@@ -119,7 +128,9 @@ class AttemptRow(SQLModel, table=True):
 class RunnerRow(SQLModel, table=True):
     """`mac` to `secureon`: how it is woken; `sleeps`: how it is put to sleep, None if it never is; `slept`: how it was,
     this time. `suspend_sent_at`: when it was asked to sleep, until it answers again or is woken: silence then is sleep.
-    `wake` is the `domain.wake.WakeAttempt` under way. The other moments are those of `domain.power.PowerFacts`."""
+    `wake` is the `domain.wake.WakeAttempt` under way. The other moments are those of `domain.power.PowerFacts`.
+    `devices`: by deviceUUID, what an operator or a judge said of a device (`convert.to_devices`). `canary_why`: why a
+    canary is due, empty if none is."""
 
     __tablename__: ClassVar[Any] = "runner"
 
@@ -164,6 +175,9 @@ class RunnerRow(SQLModel, table=True):
     quarantined_since: datetime | None = _moment(nullable=True)
     by_wakes: bool = False
     wake: dict[str, Any] | None = _json(nullable=True)
+    devices: dict[str, dict[str, Any]] = _empty_json()
+    canary_why: str = ""
+    canaried_at: datetime | None = _moment(nullable=True)
 
 
 class WakeRow(SQLModel, table=True):

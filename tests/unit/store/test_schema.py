@@ -8,7 +8,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, inspect, text
 from sqlmodel import SQLModel
 
 from orchestrator.store.engine import migration_config, open_store
@@ -38,7 +38,7 @@ ROWS = (
 """In every table that others refer to; as revision 0001 has them."""
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
 def test_a_database_of_an_older_version_keeps_its_rows(tmp_path: Path, revision: str) -> None:
     file = tmp_path / "a.sqlite3"
     config = migration_config()
@@ -52,7 +52,22 @@ def test_a_database_of_an_older_version_keeps_its_rows(tmp_path: Path, revision:
     with open_store(f"sqlite:///{file}").reading() as session:
         fleet = load_fleet(session)
     assert [(runner.name, fleet.power["r"].by_wakes) for runner in fleet.runners] == [("r", False)]
-    assert [attempt.requested for attempt in fleet.attempts] == [frozenset({"launch"})]
+    assert [(runner.devices, runner.canary_why, runner.canaried_at) for runner in fleet.runners] == [((), "", None)]
+    assert [(attempt.requested, attempt.gpu) for attempt in fleet.attempts] == [(frozenset({"launch"}), "")]
+    assert [(episode.pinned_runner, episode.pinned_gpu) for episode in fleet.episodes] == [("", "")]
+
+
+def test_a_database_can_go_back_a_revision_and_come_again(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/a.sqlite3"
+    store = open_store(url)
+    config = migration_config()
+    with store.engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0003")
+        assert "gpu" not in {column["name"] for column in inspect(connection).get_columns("attempt")}
+    store.close()
+    with open_store(url).engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), SQLModel.metadata) == []
 
 
 def test_opening_an_existing_database_again_changes_nothing(tmp_path: Path) -> None:
