@@ -89,6 +89,7 @@ class Episode:
     kind: str | None = None
     end_reason: str | None = None
     runner: str | None = None
+    submitter: str | None = None
     valid: bool | None = None
     invalid_reason: str | None = None
     items_done: int | None = None

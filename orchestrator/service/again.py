@@ -42,6 +42,7 @@ def retry(services: Services, prefix: str, by: str) -> tuple[EpisodeRow, Campaig
             phase=str(Phase.QUEUED),
             phase_since=now,
             submitted_at=now,
+            submitter=by,
             priority=old.priority,
             retry_of=old.id,
         )

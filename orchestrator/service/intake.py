@@ -46,11 +46,14 @@ class Bundle:
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
+    """`submitter`: whose they are, for the fair share of the queue."""
+
     bundle: Bundle
     agents: tuple[str, ...]
     model: str | None = None
     count: int = 1
     priority: int = 0
+    submitter: str = ""
 
 
 def check_bundle(bundle: Bundle) -> Campaign:
@@ -87,11 +90,19 @@ def submit(services: Services, submission: Submission) -> tuple[CampaignRow, lis
     now = services.now()
     with services.store.writing() as session:
         row = _keep_campaign(session, submission.bundle, campaign, repo_url, commit, now)
-        _ensure_preflight(session, row, now)
+        _ensure_preflight(session, row, submission.submitter, now)
         wanted = [agent for agent in agents for _ in range(submission.count)]
         episodes = [
             # A microsecond apart, so that they are taken in the order in which they were named.
-            _add_episode(session, row, EpisodeKind.EPISODE, agent, submission.priority, now + place * MICROSECOND)
+            _add_episode(
+                session,
+                row,
+                EpisodeKind.EPISODE,
+                agent,
+                submission.submitter,
+                now + place * MICROSECOND,
+                submission.priority,
+            )
             for place, agent in enumerate(wanted)
         ]
     reach("intake-after-commit")
@@ -131,7 +142,7 @@ def _key(bundle: Bundle, repo_url: str, commit: str) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _ensure_preflight(session: Session, campaign: CampaignRow, now: datetime) -> None:
+def _ensure_preflight(session: Session, campaign: CampaignRow, submitter: str, now: datetime) -> None:
     """One live preflight for a campaign that is not accepted. A refused one is tried afresh: the machine may have
     been mended meanwhile."""
     if campaign.acceptance == Acceptance.ACCEPTED:
@@ -144,11 +155,17 @@ def _ensure_preflight(session: Session, campaign: CampaignRow, now: datetime) ->
     if session.exec(live).first() is None:
         campaign.acceptance, campaign.acceptance_detail = str(Acceptance.PENDING), ""
         session.add(campaign)
-        _add_episode(session, campaign, EpisodeKind.PREFLIGHT, None, 0, now)
+        _add_episode(session, campaign, EpisodeKind.PREFLIGHT, None, submitter, now)
 
 
 def _add_episode(
-    session: Session, campaign: CampaignRow, kind: EpisodeKind, agent: Agent | None, priority: int, now: datetime
+    session: Session,
+    campaign: CampaignRow,
+    kind: EpisodeKind,
+    agent: Agent | None,
+    submitter: str,
+    now: datetime,
+    priority: int = 0,
 ) -> EpisodeRow:
     row = EpisodeRow(
         id=secrets.token_hex(6),
@@ -160,9 +177,11 @@ def _add_episode(
         phase=str(Phase.QUEUED),
         phase_since=now,
         submitted_at=now,
+        submitter=submitter,
         priority=priority,
     )
     session.add(row)
     session.flush()
-    log_event(session, row.id, "episode-submitted", now=now, data={"campaign": campaign.name, "agent": row.agent})
+    told = {"campaign": campaign.name, "agent": row.agent, "by": submitter}
+    log_event(session, row.id, "episode-submitted", now=now, data=told)
     return row

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import Field
 from sqlalchemy import update
 from sqlmodel import Session, col
 
@@ -41,7 +41,9 @@ PLACE_MAX = 2**62
 """Beyond it no database counts."""
 
 
-class SubmissionBody(BaseModel):
+class SubmissionBody(ByBody):
+    """`by` is who submits. One token serves all, so that a name is what the client says it is."""
+
     bundle: BundleBody
     agents: list[str]
     model: str | None = None
@@ -60,6 +62,7 @@ def episode_routes(services: Services) -> APIRouter:
             model=body.model,
             count=body.count,
             priority=body.priority,
+            submitter=body.by,
         )
         campaign, episodes = submit(services, asked)
         reach("intake-before-answer")

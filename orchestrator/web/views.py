@@ -40,6 +40,7 @@ def episode_summary(row: EpisodeRow, campaign: CampaignRow) -> Json:
         "detail": row.detail,
         "runner": row.runner,
         "priority": row.priority,
+        "submitter": row.submitter or None,
         "retry_of": row.retry_of,
         **{key: result.get(key) for key in VERDICT_KEYS},
         "phase_seconds": _phase_seconds(result.get("stages", [])),

@@ -31,6 +31,7 @@ def submit(
     model: Annotated[str | None, typer.Option(metavar="NAME", help="The model that the agent is to use.")] = None,
     count: Annotated[int, typer.Option("-n", "--count", metavar="N", min=1, help="Episodes for each agent.")] = 1,
     priority: Annotated[int, typer.Option(metavar="P", help="Higher is earlier.")] = 0,
+    by: Annotated[str | None, typer.Option(metavar="NAME", help="Who submits. [your account's name]")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Queue episodes of a campaign. Once this returns they cannot be lost.
@@ -45,7 +46,7 @@ def submit(
     """
     from orchestrator.cli.episodes.submit import Submission, submit_episodes
 
-    submission = Submission(file=file, agents=tuple(agents), model=model, count=count, priority=priority)
+    submission = Submission(file=file, agents=tuple(agents), model=model, count=count, priority=priority, by=by)
     submit_episodes(submission, as_json=as_json)
 
 

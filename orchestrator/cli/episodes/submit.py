@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.cli import terminal
+from orchestrator.cli.account import account
 from orchestrator.cli.answers import Episode, listed
 from orchestrator.cli.campaigns import send_bundle
 from orchestrator.cli.client import Client
@@ -16,11 +17,14 @@ from orchestrator.cli.render import values
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
+    """`by`: who submits; None: the account that this command runs as."""
+
     file: str
     agents: tuple[str, ...]
     model: str | None = None
     count: int = 1
     priority: int = 0
+    by: str | None = None
 
 
 def submit_episodes(submission: Submission, *, as_json: bool) -> None:
@@ -45,5 +49,6 @@ def submit(client: Client, submission: Submission) -> dict[str, Any]:
         "model": submission.model,
         "count": submission.count,
         "priority": submission.priority,
+        "by": submission.by or account(),
     }
     return send_bundle(client, submission.file, EPISODES, lambda bundle: {"bundle": bundle, **body})

@@ -43,6 +43,7 @@ def _facts(episode: Episode) -> Iterator[str]:
         "items done": values.items(episode.items_done, episode.items_total),
         "runner": episode.runner,
         "submitted": values.time(episode.submitted_at),
+        "by": episode.submitter,
         "started": values.time(episode.started_at),
         "ended": values.time(episode.ended_at),
     }

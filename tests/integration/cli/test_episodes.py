@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.cli.account import account
 from tests.integration.cli.conftest import Matins
 from tests.integration.cli.fake_api import FakeApi, FakeEpisode
 
@@ -51,6 +52,9 @@ def test_submit_prints_the_new_ids_alone_on_standard_output(matins: Matins, api:
     assert body["bundle"]["files"] == {"say/first.md": base64.b64encode(b"Make it fast.").decode()}
     assert body["bundle"]["directory"] == str(Path.cwd())
     assert (body["agents"], body["count"], body["priority"]) == (["replay:a", "replay:b"], 2, 0)
+    assert body["by"] == account()
+    assert matins("episode", "submit", "campaign.toml", "--agent", "replay:a", "--by", "ben").status == 0
+    assert api.asked[-1][2]["by"] == "ben"
 
 
 def test_every_problem_of_a_campaign_is_a_line_with_place_and_remedy(matins: Matins, api: FakeApi) -> None:

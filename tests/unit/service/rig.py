@@ -117,13 +117,14 @@ class Rig(Sight):
 
     # What a user does.
 
-    def submit(self, *agents: str, count: int = 1) -> list[str]:
-        asked = Submission(bundle=self.toy.bundle(), agents=agents or ("replay:doer",), count=count)
+    def submit(self, *agents: str, count: int = 1, by: str = "") -> list[str]:
+        named = agents or ("replay:doer",)
+        asked = Submission(bundle=self.toy.bundle(), agents=named, count=count, submitter=by)
         return [row.id for row in submit(self.services, asked)[1]]
 
-    def submit_accepted(self, *agents: str, count: int = 1) -> list[str]:
+    def submit_accepted(self, *agents: str, count: int = 1, by: str = "") -> list[str]:
         """As if the campaign's preflight had been there before."""
-        ids = self.submit(*agents, count=count)
+        ids = self.submit(*agents, count=count, by=by)
         with self.services.store.writing() as session:
             session.execute(update(CampaignRow).values(acceptance="accepted"))
             session.execute(
