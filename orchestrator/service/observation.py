@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy import update
 from sqlmodel import Session, col
 
-from orchestrator.domain.runner import Operation, Power
+from orchestrator.domain.runner import Operation, Power, Service
 from orchestrator.errors import LinkError, LinkRefused
 from orchestrator.failpoints import reach
 from orchestrator.machines.link import Link
@@ -38,7 +38,7 @@ def observe(services: Services, runner: str) -> None:
     now = services.now()
     with services.store.writing() as session:
         row = session.get(RunnerRow, runner)
-        if row is None or row.observe_after > now + timedelta(seconds=RUNG_HOLD_S):
+        if row is None or row.service == Service.RETIRED or row.observe_after > now + timedelta(seconds=RUNG_HOLD_S):
             return
         if row.operation == Operation.WAKING:
             # Whoever proves the wake is asking it already.
@@ -51,7 +51,7 @@ def observe(services: Services, runner: str) -> None:
     try:
         hello, report = _ask(services.link(address), introduce, ReportRequest(cursors=asked.cursors))
     except (LinkError, LinkRefused) as error:
-        changed = _record_failure(services, runner, error)
+        changed = _record_failure(services, runner, error, asked, now)
     else:
         reach("observe-before-record")
         changed = _record(services, runner, hello, report, asked)
@@ -75,19 +75,21 @@ def _record(services: Services, runner: str, hello: Hello | None, report: Report
     return changed or before != "AWAKE"
 
 
-def _record_failure(services: Services, runner: str, error: LinkError | LinkRefused) -> bool:
+def _record_failure(
+    services: Services, runner: str, error: LinkError | LinkRefused, asked: Asked, asked_at: datetime
+) -> bool:
     now = services.now()
     with services.store.writing() as session:
         row = session.get_one(RunnerRow, runner)
         before = row.power
         if row.operation == Operation.WAKING:
             return False
-        record_unreachable(session, runner, error.kind, str(error), now)
-        asleep = row.power == Power.ASLEEP
+        record_unreachable(session, runner, error.kind, str(error), asked, asked_at, now)
+        asleep, silent = row.power == Power.ASLEEP, row.power == Power.UNREACHABLE
         _observe_again(
             session, runner, now, max(ASLEEP_S, services.settings.observe_s) if asleep else services.settings.observe_s
         )
-    if not asleep:
+    if silent:
         log.warning("runner-unreachable", runner=runner, error=str(error))
     return asleep and before != Power.ASLEEP
 

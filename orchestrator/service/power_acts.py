@@ -19,6 +19,7 @@ from orchestrator.store.commit_power import end_wake, go_on_with_wake, note_susp
 from orchestrator.store.convert import to_address
 from orchestrator.store.outbox import Act, finish, postpone
 from orchestrator.store.power import to_attempt
+from orchestrator.store.record import FALLS_SILENT
 from orchestrator.store.tables import RunnerRow
 from runner_agent.protocol import SuspendAnswer, SuspendRequest
 
@@ -28,9 +29,6 @@ SLICE_S = 3.0
 """A worker looks after a wake for so long at a time: other acts wait for their turn behind it."""
 
 SUSPEND_AGAIN_S = 2.0
-GOES_DOWN_S = 3.0
-"""A machine that said yes answers for a moment longer; a question that meets it on its way down would hang."""
-
 HELD_BACK = timedelta(minutes=5)
 """After a refusal by the machine's own interlock, before it is asked again."""
 
@@ -76,11 +74,13 @@ def suspend(services: Services, act: Act) -> None:
     now = services.now()
     with services.store.writing() as session:
         row = session.get_one(RunnerRow, act.runner)
-        if act.begun is None or not note_suspend_sent(session, act.runner, act.begun, now):
+        # What is sent again was sent already: the machine may be asleep since.
+        sent_at = row.suspend_sent_at or now
+        if act.begun is None or not note_suspend_sent(session, act.runner, act.begun, sent_at):
             finish(session, act, now)
             return
         # What is asked from here on may never be answered.
-        row.observe_after = now + timedelta(seconds=GOES_DOWN_S)
+        row.observe_after = now + FALLS_SILENT
         session.add(row)
         address, how, mac = to_address(row), SleepKind(row.slept or SleepKind.SUSPEND), row.mac
     limit_s = services.policy.power.suspend_s
@@ -111,7 +111,7 @@ def _record_answer(services: Services, act: Act, answer: SuspendAnswer) -> None:
         if answer.accepted:
             row = session.get_one(RunnerRow, act.runner)
             # Late, it may be that nobody wanted that any more: its silence is sleep all the same.
-            row.suspend_sent_at, row.observe_after = now, now + timedelta(seconds=GOES_DOWN_S)
+            row.suspend_sent_at, row.observe_after = now, now + FALLS_SILENT
             session.add(row)
         elif act.begun is not None:
             why = f"it would not sleep: {'; '.join(answer.why or answer.refusals)}"

@@ -9,6 +9,7 @@ from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from orchestrator.domain.phases import ImpossibleTransition
+from orchestrator.domain.runner import Service
 from orchestrator.failpoints import reach
 from orchestrator.planning.plan import plan
 from orchestrator.service.observation import RUNG_HOLD_S
@@ -68,4 +69,6 @@ def _ring_for_runners(services: Services) -> None:
 
 
 def _due_runners(session: Session, services: Services) -> list[str]:
-    return list(session.exec(select(RunnerRow.name).where(col(RunnerRow.observe_after) <= services.now())).all())
+    """Those that are retired are left in peace: nothing of theirs is wanted any more."""
+    due = (col(RunnerRow.observe_after) <= services.now(), col(RunnerRow.service) != str(Service.RETIRED))
+    return list(session.exec(select(RunnerRow.name).where(*due)).all())

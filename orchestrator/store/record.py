@@ -26,6 +26,9 @@ OPEN_MAX = 2000
 SILENCE = frozenset({"unreachable", "timeout", "reset", "connect-refused"})
 """Link errors that a machine asleep, or on its way there, gives."""
 
+FALLS_SILENT = timedelta(seconds=3)
+"""A machine that said yes answers for a moment longer; what was asked before that may break off for other reasons."""
+
 GOES_DOWN = timedelta(seconds=60)
 """A machine that was asked to sleep may answer for so long and sleep all the same."""
 
@@ -35,12 +38,14 @@ LIVING = ("running", "awaiting-checks")
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """What was known when a runner was asked. Its answer counts only for what is still as it was then: whatever was
-    learnt meanwhile is newer. `cursors`: per attempt, the bytes held of each stream; `statuses`: what it last was."""
+    learnt meanwhile is newer. `cursors`: per attempt, the bytes held of each stream; `statuses`: what it last was;
+    `suspend_sent_at`: when the runner had been asked to sleep by then."""
 
     cursors: dict[str, dict[str, int]]
     statuses: dict[str, dict[str, Any] | None]
     last_seen: datetime | None
     asleep_since: datetime | None = None
+    suspend_sent_at: datetime | None = None
 
 
 def ask(session: Session, runner: str) -> Asked:
@@ -49,7 +54,8 @@ def ask(session: Session, runner: str) -> Asked:
     known = session.exec(select(AttemptRow).where(col(AttemptRow.id).in_(list(held)))).all()
     row = session.get_one(RunnerRow, runner)
     statuses = {attempt.id: attempt.status for attempt in known}
-    return Asked(cursors=held, statuses=statuses, last_seen=row.last_seen, asleep_since=row.asleep_since)
+    then = {"last_seen": row.last_seen, "asleep_since": row.asleep_since, "suspend_sent_at": row.suspend_sent_at}
+    return Asked(cursors=held, statuses=statuses, **then)
 
 
 def cursors(session: Session, runner: str) -> dict[str, dict[str, int]]:
@@ -76,11 +82,19 @@ def record_hello(session: Session, runner: str, hello: Hello, now: datetime) -> 
     session.execute(update(RunnerRow).where(*trusted).values(detail=problem))
 
 
-def record_unreachable(session: Session, runner: str, kind: str, why: str, now: datetime) -> None:
-    """The runner did not answer. That says nothing about its attempts. One that was asked to sleep, sleeps."""
+def record_unreachable(
+    session: Session, runner: str, kind: str, why: str, asked: Asked, asked_at: datetime, now: datetime
+) -> None:
+    """The runner did not answer what it was `asked` at that time. That says nothing about its attempts. One that was
+    asked to sleep, sleeps; but a question from before it fell silent may have been broken off by its orchestrator, and
+    says nothing at all."""
     row = session.get_one(RunnerRow, runner)
-    if kind in SILENCE and (row.suspend_sent_at is not None or row.power == Power.ASLEEP):
+    if kind in SILENCE and row.power == Power.ASLEEP:
         _record_asleep(session, row, now)
+        return
+    if kind in SILENCE and row.suspend_sent_at is not None:
+        if asked.suspend_sent_at == row.suspend_sent_at and asked_at >= row.suspend_sent_at + FALLS_SILENT:
+            _record_asleep(session, row, now)
         return
     if row.power != Power.UNREACHABLE:
         _tell_episodes(session, runner, "runner-unreachable", {"runner": runner, "why": why}, now)

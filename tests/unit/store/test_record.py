@@ -146,7 +146,7 @@ def test_paging_through_a_log_gives_each_character_once(
 def test_an_unreachable_runner_is_counted_and_leaves_its_attempts_alone(store: Store) -> None:
     report(store)
     with store.writing() as session:
-        record_unreachable(session, "local", "unreachable", "no answer in 20 s", NOW)
+        record_unreachable(session, "local", "unreachable", "no answer in 20 s", ask(session, "local"), NOW, NOW)
     with store.reading() as session:
         row = session.get_one(RunnerRow, "local")
     assert (row.power, row.detail, row.link_errors) == ("UNREACHABLE", "no answer in 20 s", {"unreachable": 1})
