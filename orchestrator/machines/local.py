@@ -15,65 +15,23 @@ from typing import Any, BinaryIO
 
 from orchestrator.errors import LinkError
 from orchestrator.machines import agent_file, answers, pulled
-from runner_agent import protocol
-from runner_agent.protocol import (
-    AttemptRequest,
-    AttemptStatus,
-    DoctorAnswer,
-    DoctorRequest,
-    GradeRequest,
-    Hello,
-    LaunchSpec,
-    PullRequest,
-    Report,
-    ReportRequest,
-    SuspendAnswer,
-    SuspendRequest,
-)
-
-CALL_LIMIT_S = 60.0
-HELLO_LIMIT_S = 120.0
-PULL_LIMIT_S = 3600.0
+from orchestrator.machines.agent_link import CALL_LIMIT_S, PULL_LIMIT_S, AgentLink
 
 
-class LocalLink:
-    """A link to the runner whose home is `home`. `limit_s` bounds each call but `hello` and `pull`."""
+class LocalLink(AgentLink):
+    """A link to the runner whose home is `home`. `limit_s` as for every link."""
 
     def __init__(self, home: Path, limit_s: float = CALL_LIMIT_S, python: str = sys.executable) -> None:
+        super().__init__(limit_s)
         self._home = home.absolute()
-        self._limit_s = limit_s
         # The interpreter itself, not a virtual environment's link to it: `-I -S` must find nothing but the standard
         # library, and a sandbox sees no virtual environment.
         self._python = os.path.realpath(python)
         self._agent = agent_file.build()
 
-    def hello(self) -> Hello:
-        return answers.message(Hello, self._ask("hello", {}, HELLO_LIMIT_S))
-
-    def launch(self, spec: LaunchSpec) -> AttemptStatus:
-        return answers.message(AttemptStatus, self._ask("launch", protocol.to_json(spec)))
-
-    def report(self, request: ReportRequest) -> Report:
-        return answers.message(Report, self._ask("report", protocol.to_json(request)))
-
-    def cancel(self, request: AttemptRequest) -> AttemptStatus:
-        return answers.message(AttemptStatus, self._ask("cancel", protocol.to_json(request)))
-
-    def grade(self, request: GradeRequest) -> AttemptStatus:
-        return answers.message(AttemptStatus, self._ask("grade", protocol.to_json(request)))
-
-    def acknowledge(self, request: AttemptRequest) -> None:
-        self._ask("acknowledge", protocol.to_json(request))
-
-    def suspend(self, request: SuspendRequest) -> SuspendAnswer:
-        return answers.message(SuspendAnswer, self._ask("suspend", protocol.to_json(request)))
-
-    def doctor(self, request: DoctorRequest) -> DoctorAnswer:
-        return answers.message(DoctorAnswer, self._ask("doctor", protocol.to_json(request), HELLO_LIMIT_S))
-
     @contextlib.contextmanager
-    def pull(self, request: PullRequest) -> Iterator[BinaryIO]:
-        with tempfile.TemporaryFile() as stderr, self._start("pull", protocol.to_json(request), stderr) as child:
+    def _stream(self, verb: str, request: Any) -> Iterator[BinaryIO]:
+        with tempfile.TemporaryFile() as stderr, self._start(verb, request, stderr) as child:
             assert child.stdout is not None  # noqa: S101  it was asked for
             watchdog = threading.Timer(PULL_LIMIT_S, child.kill)
             watchdog.start()
@@ -86,18 +44,17 @@ class LocalLink:
                 watchdog.cancel()
                 child.kill()
 
-    def _ask(self, verb: str, request: Any, limit_s: float | None = None) -> dict[str, Any]:
-        bound_s = self._limit_s if limit_s is None else limit_s
+    def _ask(self, verb: str, request: Any, limit_s: float) -> dict[str, Any]:
         with (
             tempfile.TemporaryFile() as stdout,
             tempfile.TemporaryFile() as stderr,
             self._start(verb, request, stderr, stdout) as child,
         ):
             try:
-                child.wait(timeout=bound_s)
+                child.wait(timeout=limit_s)
             except subprocess.TimeoutExpired:
                 child.kill()
-                said = f"`{verb}` on this machine gave no answer within {bound_s:g} s"
+                said = f"`{verb}` on this machine gave no answer within {limit_s:g} s"
                 raise LinkError(said, kind="timeout") from None
             return answers.data(verb, child.returncode, _text(stdout), _text(stderr))
 

@@ -20,30 +20,13 @@ import paramiko
 from orchestrator.domain.runner import Address
 from orchestrator.errors import BadInput, LinkError, LinkRefused
 from orchestrator.machines import agent_file, answers, door, host_keys, pulled
+from orchestrator.machines.agent_link import CALL_LIMIT_S, PULL_LIMIT_S, AgentLink
 from orchestrator.machines.ssh_connect import connect, shut, translated
 from orchestrator.machines.ssh_pool import IDLE_S, Pool
 from orchestrator.machines.ssh_watchdog import Watchdog
-from runner_agent import protocol
-from runner_agent.protocol import (
-    AttemptRequest,
-    AttemptStatus,
-    DoctorAnswer,
-    DoctorRequest,
-    GradeRequest,
-    Hello,
-    LaunchSpec,
-    PullRequest,
-    Report,
-    ReportRequest,
-    SuspendAnswer,
-    SuspendRequest,
-)
 
 T = TypeVar("T")
 
-CALL_LIMIT_S = 60.0
-HELLO_LIMIT_S = 120.0
-PULL_LIMIT_S = 3600.0
 PULL_IDLE_S = 60.0
 DEFAULT_HOME = ".matins-runner"
 
@@ -72,9 +55,9 @@ def check(address: Address) -> None:
     host_keys.read(address.host_key)
 
 
-class SshLink:
-    """A link to the runner at `address`, which was checked. `limit_s` bounds each call but `hello` and `pull`;
-    `pull_idle_s` is how long a pull may bring no byte."""
+class SshLink(AgentLink):
+    """A link to the runner at `address`, which was checked. `limit_s` as for every link; `pull_idle_s` is how
+    long a pull may bring no byte."""
 
     def __init__(
         self,
@@ -84,61 +67,35 @@ class SshLink:
         pull_idle_s: float = PULL_IDLE_S,
         idle_s: float = IDLE_S,
     ) -> None:
+        super().__init__(limit_s)
         check(address)
         self._where = f"{address.user}@{address.host}:{address.port}"
-        self._limit_s = limit_s
         self._pull_idle_s = pull_idle_s
         self._agent = agent_file.build()
         self._command = command(address.home)
         self._pool = Pool(self._where, lambda within_s: connect(address, within_s), idle_s)
 
-    def hello(self) -> Hello:
-        return answers.message(Hello, self._ask("hello", {}, max(HELLO_LIMIT_S, self._limit_s)))
-
-    def launch(self, spec: LaunchSpec) -> AttemptStatus:
-        return answers.message(AttemptStatus, self._ask("launch", protocol.to_json(spec)))
-
-    def report(self, request: ReportRequest) -> Report:
-        return answers.message(Report, self._ask("report", protocol.to_json(request)))
-
-    def cancel(self, request: AttemptRequest) -> AttemptStatus:
-        return answers.message(AttemptStatus, self._ask("cancel", protocol.to_json(request)))
-
-    def grade(self, request: GradeRequest) -> AttemptStatus:
-        return answers.message(AttemptStatus, self._ask("grade", protocol.to_json(request)))
-
-    def acknowledge(self, request: AttemptRequest) -> None:
-        self._ask("acknowledge", protocol.to_json(request))
-
-    def suspend(self, request: SuspendRequest) -> SuspendAnswer:
-        return answers.message(SuspendAnswer, self._ask("suspend", protocol.to_json(request)))
-
-    def doctor(self, request: DoctorRequest) -> DoctorAnswer:
-        return answers.message(
-            DoctorAnswer, self._ask("doctor", protocol.to_json(request), max(HELLO_LIMIT_S, self._limit_s))
-        )
-
     @contextlib.contextmanager
-    def pull(self, request: PullRequest) -> Iterator[BinaryIO]:
+    def _stream(self, verb: str, request: Any) -> Iterator[BinaryIO]:
         deadline = time.monotonic() + self._limit_s
         with contextlib.ExitStack() as stack:
-            yield self._with_agent(lambda: stack.enter_context(self._pull(request)), deadline)
-
-    def close(self) -> None:
-        """Ends the connection; the next call makes another."""
-        self._pool.close()
+            sent = self._request(verb, request)
+            yield self._with_agent(lambda: stack.enter_context(self._streamed(sent)), deadline)
 
     @contextlib.contextmanager
-    def _pull(self, request: PullRequest) -> Iterator[BinaryIO]:
-        sent = self._request("pull", protocol.to_json(request))
+    def _streamed(self, sent: bytes) -> Iterator[BinaryIO]:
         with self._exchange(sent, self._limit_s, PULL_LIMIT_S, self._pull_idle_s) as (read, ended):
             stream = pulled.files(read, ended)
             yield stream
             # Where it was read to its end, whether it ended well shows only now.
             stream.read(1)
 
-    def _ask(self, verb: str, request: Any, limit_s: float | None = None) -> dict[str, Any]:
-        deadline = time.monotonic() + (self._limit_s if limit_s is None else limit_s)
+    def close(self) -> None:
+        """Ends the connection; the next call makes another."""
+        self._pool.close()
+
+    def _ask(self, verb: str, request: Any, limit_s: float) -> dict[str, Any]:
+        deadline = time.monotonic() + limit_s
         sent = self._request(verb, request)
         return self._with_agent(lambda: self._answer(verb, sent, deadline), deadline)
 
