@@ -122,8 +122,14 @@ class Settings(BaseSettings):
     wake_back_off_s: float = Field(
         default=30.0, gt=0, le=1800, description="pause after a failed wake, doubled with each more in a row, seconds"
     )
+    wake_settle_s: float = Field(
+        default=15.0, ge=0, le=600, description="a machine that fell asleep is not woken sooner than this, seconds"
+    )
     wake_limit_s: float = Field(
         default=3600.0, ge=1, le=3600, description="most that a wake may take, whatever was learned of it, seconds"
+    )
+    suspend_limit_s: float = Field(
+        default=60.0, ge=1, le=600, description="a machine that said it would sleep has this long to do so, seconds"
     )
     runner_python: str = Field(default_factory=_default_python, description="Python (≥ 3.10) of the local runner")
 

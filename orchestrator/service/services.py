@@ -40,6 +40,8 @@ def policy_of(settings: Settings) -> Policy:
         waking_max=settings.waking_max,
         wake_limit_s=settings.wake_limit_s,
         back_off_s=settings.wake_back_off_s,
+        settle_s=settings.wake_settle_s,
+        suspend_s=settings.suspend_limit_s,
         sleep=settings.sleep_rule,
         fixed_idle_s=settings.sleep_idle_s,
         keep_warm=settings.keep_warm,
