@@ -3,10 +3,13 @@ open, and writes; each may be cut off anywhere and done again."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TypeVar
 
 from sqlalchemy import update
-from sqlmodel import col
+from sqlmodel import Session, col
 
 from orchestrator.artifacts import partial, sums
 from orchestrator.artifacts.receive import Received, receive
@@ -22,18 +25,72 @@ from orchestrator.store.changes import log_event, move_episode, request_act, row
 from orchestrator.store.outbox import Act, finish
 from orchestrator.store.record import record_status
 from orchestrator.store.tables import AttemptRow
-from runner_agent.protocol import AttemptStatus, GradeRequest, ReportRequest
+from runner_agent.protocol import GradeRequest, ReportRequest
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Points:
+    """The failpoints of an act, see `failpoints.POINTS`."""
+
+    before_call: str
+    after_call: str
+    after_commit: str
+
+
+def _carry_out(
+    services: Services,
+    points: Points,
+    call: Callable[[], Answer],
+    commit: Callable[[Session, Answer, datetime], object],
+) -> None:
+    """What all acts are: a call to the runner, and then a transaction that writes down what it answered."""
+    reach(points.before_call)
+    answer = call()
+    reach(points.after_call)
+    with services.store.writing() as session:
+        commit(session, answer, services.now())
+    reach(points.after_commit)
+
+
+LAUNCH = Points(
+    before_call="act-launch-before-call",
+    after_call="act-launch-after-call",
+    after_commit="act-launch-after-commit",
+)
+CHECKS = Points(
+    before_call="act-checks-before-call",
+    after_call="act-checks-after-call",
+    after_commit="act-checks-after-commit",
+)
+CANCEL = Points(
+    before_call="act-cancel-before-call",
+    after_call="act-cancel-after-call",
+    after_commit="act-cancel-after-commit",
+)
+COLLECT = Points(
+    before_call="act-collect-before-call",
+    after_call="act-collect-after-call",
+    after_commit="act-collect-after-commit",
+)
+SALVAGE = Points(
+    before_call="act-salvage-before-call",
+    after_call="act-salvage-after-call",
+    after_commit="act-salvage-after-commit",
+)
+ACKNOWLEDGE = Points(
+    before_call="act-acknowledge-before-call",
+    after_call="act-acknowledge-after-call",
+    after_commit="act-acknowledge-after-commit",
+)
 
 
 def launch(services: Services, act: Act) -> None:
     """Tell the runner to start the attempt; it answers with the attempt's status, whether this started it or not."""
     scene = look(services, act)
     spec = launch_spec_of(services, scene, agent_of(services, scene))
-    reach("act-launch-before-call")
-    status = _link(services, scene).launch(spec)
-    reach("act-launch-after-call")
-    _record(services, status)
-    reach("act-launch-after-commit")
+    _carry_out(services, LAUNCH, lambda: _link(services, scene).launch(spec), record_status)
 
 
 def forgo_launch(services: Services, act: Act) -> bool:
@@ -56,29 +113,18 @@ def send_checks(services: Services, act: Act) -> None:
     scene = look(services, act)
     checks = hidden_checks(scene.campaign, scene.files)
     asked = GradeRequest(attempt_id=act.attempt_id, episode_id=act.episode_id, fence=act.fence, checks=checks)
-    reach("act-checks-before-call")
-    status = _link(services, scene).grade(asked)
-    reach("act-checks-after-call")
-    _record(services, status)
-    reach("act-checks-after-commit")
+    _carry_out(services, CHECKS, lambda: _link(services, scene).grade(asked), record_status)
 
 
 def send_cancel(services: Services, act: Act) -> None:
     scene = look(services, act)
-    reach("act-cancel-before-call")
-    status = _link(services, scene).cancel(scene.request)
-    reach("act-cancel-after-call")
-    _record(services, status)
-    reach("act-cancel-after-commit")
+    _carry_out(services, CANCEL, lambda: _link(services, scene).cancel(scene.request), record_status)
 
 
 def collect(services: Services, act: Act) -> None:
     """Pull and verify the artifacts; only then is the episode to be scored."""
-    reach("act-collect-before-call")
-    received = _pull(services, act)
-    reach("act-collect-after-call")
-    now = services.now()
-    with services.store.writing() as session:
+
+    def note(session: Session, received: Received, now: datetime) -> None:
         collected = move_episode(
             session,
             act.episode_id,
@@ -86,32 +132,35 @@ def collect(services: Services, act: Act) -> None:
             phase=Phase.COLLECTING,
             fence=act.fence,
             now=now,
-            data={"attempt": act.attempt_id, "bytes": received.bytes, "files": received.files},
+            data={"attempt": act.attempt_id, **_told(received)},
         )
         if collected:
             request_act(session, "score", act.attempt_id, now=now)
-    reach("act-collect-after-commit")
+
+    _carry_out(services, COLLECT, lambda: _pull(services, act), note)
 
 
 def salvage(services: Services, act: Act) -> None:
     """Pull what an attempt that is over left on its runner, so that its logs and artifacts are kept; only then may the
-    runner delete it. One that left no folder there has nothing to be kept."""
-    reach("act-salvage-before-call")
-    try:
-        received = _pull(services, act)
-        # Nothing is derived from it; what is there can be checked like any other folder.
-        sums.write(attempt_folder(services.settings.home, act.attempt_id))
-        told = {"bytes": received.bytes, "files": received.files}
-    except LinkRefused as refused:
-        if refused.refusal != "unknown-attempt":
-            raise
-        told = {"bytes": 0, "files": 0}
-    reach("act-salvage-after-call")
-    now = services.now()
-    with services.store.writing() as session:
+    runner delete it."""
+
+    def note(session: Session, told: dict[str, int], now: datetime) -> None:
         if request_act(session, "acknowledge", act.attempt_id, now=now):
             log_event(session, act.episode_id, "salvaged", now=now, attempt_id=act.attempt_id, data=told)
-    reach("act-salvage-after-commit")
+
+    _carry_out(services, SALVAGE, lambda: _pull_what_is_left(services, act), note)
+
+
+def acknowledge(services: Services, act: Act) -> None:
+    """The results are here and committed: the runner may delete its copy."""
+    scene = look(services, act)
+
+    def note(session: Session, _nothing: None, now: datetime) -> None:
+        open_one = (col(AttemptRow.id) == act.attempt_id, col(AttemptRow.acknowledged_at).is_(None))
+        if rows_changed(session, update(AttemptRow).where(*open_one).values(acknowledged_at=now)):
+            log_event(session, act.episode_id, "acknowledged", now=now, attempt_id=act.attempt_id)
+
+    _carry_out(services, ACKNOWLEDGE, lambda: _link(services, scene).acknowledge(scene.request), note)
 
 
 def _pull(services: Services, act: Act) -> Received:
@@ -122,23 +171,22 @@ def _pull(services: Services, act: Act) -> Received:
         return receive(stream, folder)
 
 
-def acknowledge(services: Services, act: Act) -> None:
-    """The results are here and committed: the runner may delete its copy."""
-    scene = look(services, act)
-    reach("act-acknowledge-before-call")
-    _link(services, scene).acknowledge(scene.request)
-    reach("act-acknowledge-after-call")
-    with services.store.writing() as session:
-        open_one = (col(AttemptRow.id) == act.attempt_id, col(AttemptRow.acknowledged_at).is_(None))
-        if rows_changed(session, update(AttemptRow).where(*open_one).values(acknowledged_at=services.now())):
-            log_event(session, act.episode_id, "acknowledged", now=services.now(), attempt_id=act.attempt_id)
-    reach("act-acknowledge-after-commit")
+def _pull_what_is_left(services: Services, act: Act) -> dict[str, int]:
+    """An attempt that left no folder has nothing to be kept."""
+    try:
+        received = _pull(services, act)
+    except LinkRefused as refused:
+        if refused.refusal != "unknown-attempt":
+            raise
+        return {"bytes": 0, "files": 0}
+    # Nothing is derived from it; what is there can be checked like any other folder.
+    sums.write(attempt_folder(services.settings.home, act.attempt_id))
+    return _told(received)
+
+
+def _told(received: Received) -> dict[str, int]:
+    return {"bytes": received.bytes, "files": received.files}
 
 
 def _link(services: Services, scene: Scene) -> Link:
     return services.link(scene.address)
-
-
-def _record(services: Services, status: AttemptStatus) -> None:
-    with services.store.writing() as session:
-        record_status(session, status, services.now())
