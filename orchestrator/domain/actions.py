@@ -30,11 +30,12 @@ class Release:
 
 @dataclass(frozen=True, kw_only=True)
 class BeginLaunch:
-    """Commit a new attempt with the next fence, then launch it."""
+    """Commit a new attempt with the next fence, then launch it. `gpu`: the deviceUUID that it is for; empty: any."""
 
     episode_id: str
     runner: str
     fence: int
+    gpu: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +104,17 @@ class Forget:
     attempt_id: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class BeginCanary:
+    """Queue a canary of `campaign_id` on `runner` and its device `gpu` (a deviceUUID; empty: any), there and nowhere
+    else. `reason` says why it is due."""
+
+    runner: str
+    gpu: str
+    campaign_id: str
+    reason: str
+
+
 Action = (
     Assign
     | Release
@@ -115,5 +127,6 @@ Action = (
     | EndCancelled
     | Clear
     | Forget
+    | BeginCanary
     | PowerAction
 )

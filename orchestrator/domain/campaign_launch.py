@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Literal
 
 from orchestrator.domain import campaign as shape
@@ -26,6 +27,7 @@ def launch_spec(
     agent: protocol.Agent | None,
     files: Mapping[str, bytes],
     hide: Iterable[str] = (),
+    gpu: str = "",
 ) -> protocol.LaunchSpec:
     """What a runner needs for one attempt. A preflight has no sessions and no agent, and the same checks.
 
@@ -56,6 +58,16 @@ def launch_spec(
         limits=_limits(campaign.limits),
         network=campaign.agent.network,
         hide=tuple(hide),
+        gpu=gpu,
+    )
+
+
+def canary_spec(spec: protocol.LaunchSpec) -> protocol.LaunchSpec:
+    """Of a preflight, what shows that a machine is sound: its base is built and smoked. No lint, test, item or check.
+    The base has a name of its own, as on this one nothing is tested."""
+    key = base_key(spec.repo_url, spec.commit, spec.build)
+    return replace(
+        spec, kind="preflight", base_key=key, lint=(), test=(), items=(), checks=(), hidden_checks=0, sessions=()
     )
 
 

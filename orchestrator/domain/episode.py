@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from orchestrator.domain.phases import Phase
 from orchestrator.domain.reasons import EndReason
 from runner_agent.protocol import AttemptStatus
+
+
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class EpisodeKind(StrEnum):
@@ -34,10 +37,11 @@ class CampaignFacts:
 
     id: str
     name: str
-    acceptance: Acceptance
+    acceptance: Acceptance = Acceptance.ACCEPTED
     acceptance_detail: str = ""
     needs_tags: tuple[str, ...] = ()
     needs_vram_bytes: int = 0
+    submitted_at: datetime = LONG_AGO
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from orchestrator.domain.episode import Attempt, CampaignFacts, Episode
+from orchestrator.domain.episode import Attempt, CampaignFacts, Episode, EpisodeKind
 from orchestrator.domain.phases import LEASED
 from orchestrator.domain.power import PowerFacts, Warmth
 from orchestrator.domain.runner import Runner
@@ -15,13 +15,15 @@ from orchestrator.domain.runner import Runner
 @dataclass(frozen=True, kw_only=True)
 class FleetState:
     """All runners, the episodes that have not ended, their campaigns, and the attempts that are not settled: those in
-    force, and those whose results the runner still holds. The order of the tuples means nothing. `power`: by name, what
-    is known of each runner's sleep; `warmth`: where the workspace of a base is warm."""
+    force, and those whose results the runner still holds. The order of the tuples means nothing. `accepted`: campaigns
+    that a canary may be made of. `power`: by name, what is known of each runner's sleep; `warmth`: where the workspace
+    of a base is warm."""
 
     runners: tuple[Runner, ...] = ()
     episodes: tuple[Episode, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     campaigns: tuple[CampaignFacts, ...] = ()
+    accepted: tuple[CampaignFacts, ...] = ()
     power: Mapping[str, PowerFacts] = field(default_factory=dict[str, PowerFacts])
     warmth: Warmth = field(default_factory=Warmth)
 
@@ -45,6 +47,12 @@ class FleetState:
             if episode.phase in LEASED and episode.runner is not None:
                 held.setdefault(episode.runner, []).append(episode)
         return {name: tuple(sorted(episodes, key=lambda e: e.id)) for name, episodes in held.items()}
+
+    @cached_property
+    def canaries(self) -> tuple[Episode, ...]:
+        """Those that have not ended."""
+        found = (episode for episode in self.episodes if episode.kind is EpisodeKind.CANARY)
+        return tuple(sorted(found, key=lambda canary: canary.id))
 
     @cached_property
     def leavings(self) -> tuple[Attempt, ...]:

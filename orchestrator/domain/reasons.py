@@ -1,7 +1,8 @@
 """Why an attempt ended, and what follows from that: one table.
 
 A reason is a fact of its own, beside the phase and the time. For each the table says whose doing it was, whether the
-episode is a signal, whether, where and when another attempt is made without asking, and who is charged for it.
+episode is a signal, whether, where and when another attempt is made without asking, who is charged for it, and whether
+it puts the machine under suspicion.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Literal
 
 Kind = Literal["agent", "measurement", "infrastructure", "operator"]
 Payer = Literal["agent", "campaign", "fleet", "operator"]
+Blamed = Literal["machine"]
 Where = Literal["anywhere", "elsewhere"]
 """Of a retry. "elsewhere": not on the runner of the failed attempt, as long as another could take the episode."""
 
@@ -84,7 +86,8 @@ class Meaning:
     `signal`: the verdict is valid, so the episode counts. `retry`: how a fresh attempt is made without asking, within
     the policy's number of attempts; None: not at all. `payer`: who is charged: "agent" (stays in the numerator of its
     price per signal), "campaign" (its specification or instrument was wrong), "fleet" (machines and Matins),
-    "operator". `says`: one sentence for a person.
+    "operator". `blames`: "machine" where a sound machine and a campaign that was accepted do not end so, and a canary
+    is to find out. `says`: one sentence for a person.
     """
 
     kind: Kind
@@ -92,18 +95,27 @@ class Meaning:
     retry: Retrying | None
     payer: Payer
     says: str
+    blames: Blamed | None = None
 
 
 def _agent(says: str, *, signal: bool = True) -> Meaning:
     return Meaning(kind="agent", signal=signal, retry=None, payer="agent", says=says)
 
 
-def _measurement(says: str, *, payer: Payer = "campaign", retry: Retrying | None = None) -> Meaning:
-    return Meaning(kind="measurement", signal=False, retry=retry, payer=payer, says=says)
+def _measurement(
+    says: str, *, payer: Payer = "campaign", retry: Retrying | None = None, blames: Blamed | None = None
+) -> Meaning:
+    return Meaning(kind="measurement", signal=False, retry=retry, payer=payer, says=says, blames=blames)
 
 
-def _infrastructure(says: str, retry: Retrying | None, *, payer: Payer = "fleet") -> Meaning:
-    return Meaning(kind="infrastructure", signal=False, retry=retry, payer=payer, says=says)
+def _infrastructure(
+    says: str, retry: Retrying | None, *, payer: Payer = "fleet", blames: Blamed | None = None
+) -> Meaning:
+    return Meaning(kind="infrastructure", signal=False, retry=retry, payer=payer, says=says, blames=blames)
+
+
+def _machine(says: str, retry: Retrying) -> Meaning:
+    return _infrastructure(says, retry, blames="machine")
 
 
 def _operator(says: str) -> Meaning:
@@ -125,20 +137,20 @@ MEANINGS: dict[EndReason, Meaning] = {
     EndReason.MARKER_MISSING: _measurement("A line that the smoke test must print never appeared.", payer="agent"),
     EndReason.NO_THROUGHPUT: _measurement("The smoke log holds no throughput that can be read.", payer="agent"),
     EndReason.NO_DISPATCHES: _measurement("The smoke log holds no dispatch that can be read.", payer="agent"),
-    EndReason.BASELINE_SMOKE_FAILED: _measurement("The smoke test failed on the untouched base."),
-    EndReason.BASE_FAILED: _measurement("The untouched base does not build on this runner."),
+    EndReason.BASELINE_SMOKE_FAILED: _measurement("The smoke test failed on the untouched base.", blames="machine"),
+    EndReason.BASE_FAILED: _measurement("The untouched base does not build on this runner.", blames="machine"),
     EndReason.UNGRADED: _measurement("The checks never ran on the tree that the agent left.", payer="fleet"),
     # What still runs may write into the tree and share the GPU: neither grade nor measurement can be believed.
     EndReason.NOT_QUIESCENT: _measurement("Processes of the agent were still alive.", payer="fleet", retry=ELSEWHERE),
     EndReason.MALFORMED_RESULT: _measurement("What came back lacks a file or cannot be read.", payer="fleet"),
-    EndReason.RUNNER_LOST: _infrastructure("The runner restarted or was declared dead during the attempt.", ELSEWHERE),
-    EndReason.SUPERVISOR_DIED: _infrastructure("The attempt's supervisor died and left no exit record.", HERE_TOO),
-    EndReason.ATTEMPT_LOST: _infrastructure("The runner, not restarted, has no trace of the attempt left.", ELSEWHERE),
+    EndReason.RUNNER_LOST: _machine("The runner restarted or was declared dead during the attempt.", ELSEWHERE),
+    EndReason.SUPERVISOR_DIED: _machine("The attempt's supervisor died and left no exit record.", HERE_TOO),
+    EndReason.ATTEMPT_LOST: _machine("The runner, not restarted, has no trace of the attempt left.", ELSEWHERE),
     EndReason.CHECKOUT_FAILED: _infrastructure("The repository could not be checked out on the runner.", HERE_TOO),
-    EndReason.SANDBOX_UNAVAILABLE: _infrastructure("The runner could not confine the agent.", LATER_ELSEWHERE),
-    EndReason.LAUNCH_REFUSED: _infrastructure("The runner refused to launch the attempt.", ELSEWHERE),
-    EndReason.RUNNER_FAULT: _infrastructure("The runner failed in a way that it could not name.", LATER_ELSEWHERE),
-    EndReason.PACK_FAILED: _infrastructure("The runner could not pack the artifacts.", LATER_ELSEWHERE),
+    EndReason.SANDBOX_UNAVAILABLE: _machine("The runner could not confine the agent.", LATER_ELSEWHERE),
+    EndReason.LAUNCH_REFUSED: _machine("The runner refused to launch the attempt.", ELSEWHERE),
+    EndReason.RUNNER_FAULT: _machine("The runner failed in a way that it could not name.", LATER_ELSEWHERE),
+    EndReason.PACK_FAILED: _machine("The runner could not pack the artifacts.", LATER_ELSEWHERE),
     EndReason.ARTIFACTS_LOST: _infrastructure(
         "The artifacts could not be pulled or do not match their manifest.", HERE_TOO
     ),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from orchestrator.domain.episode import Episode, EpisodeKind
 from orchestrator.domain.fleet import FleetState
 from orchestrator.domain.phases import Phase
 from orchestrator.domain.power import PowerFacts
+from orchestrator.planning.canaries import explain_canary, on_trial
 from orchestrator.planning.evidence import examine
 from orchestrator.planning.fairness import in_line
 from orchestrator.planning.placement import candidates, occupied, unfit, waits_for
@@ -19,6 +21,8 @@ from orchestrator.planning.power_policy import PowerPolicy
 def explain(fleet: FleetState, episode: Episode, now: datetime, policy: PowerPolicy | None = None) -> tuple[str, ...]:
     """One sentence or more; never empty."""
     since = f"{(now - episode.phase_since).total_seconds():.0f} s"
+    if episode.phase is Phase.QUEUED and episode.kind is EpisodeKind.CANARY:
+        return tuple(_queued_canary(fleet, episode, now, since, policy or PowerPolicy()))
     if episode.phase is Phase.QUEUED:
         return tuple(_queued(fleet, episode, now, since, policy or PowerPolicy()))
     if episode.phase is Phase.ASSIGNED:
@@ -32,6 +36,12 @@ def explain(fleet: FleetState, episode: Episode, now: datetime, policy: PowerPol
     ended = f"It ended {since} ago: {episode.phase}"
     reason = f", {episode.end_reason}" if episode.end_reason else ""
     return (f"{ended}{reason}.", *([episode.detail] if episode.detail else []))
+
+
+def _queued_canary(fleet: FleetState, canary: Episode, now: datetime, since: str, policy: PowerPolicy) -> Iterator[str]:
+    yield f"It is queued since {since}."
+    waiting = waits_for(canary, fleet.campaign[canary.campaign_id], now)
+    yield f"It waits: {waiting}." if waiting else explain_canary(fleet, canary, policy, now)
 
 
 def _queued(fleet: FleetState, episode: Episode, now: datetime, since: str, policy: PowerPolicy) -> list[str]:
@@ -55,7 +65,7 @@ def _queued(fleet: FleetState, episode: Episode, now: datetime, since: str, poli
         if episode.id in awaits.get(runner.name, ()):
             continue
         held = fleet.leases.get(runner.name, ())
-        problem = unfit(runner, campaign) or occupied(fleet, runner)
+        problem = unfit(runner, campaign) or occupied(fleet, runner) or on_trial(fleet, runner)
         asleep = explain_runner(runner, campaign, power[runner.name], policy, now)
         if asleep:
             lines.append(asleep)

@@ -1,4 +1,4 @@
-"""In which order queued episodes get their turn: preflights, then priority, then fair share among submitters.
+"""In which order queued episodes get their turn: canaries and preflights, priority, fair share among submitters.
 
 Within one priority the k-th episode in line of a submitter who holds n slots stands where its (n + k)-th slot would:
 whoever holds least goes first, as in start-time fair queueing (Goyal, Vin, Cheng 1996) with every episode of weight
@@ -18,11 +18,12 @@ from orchestrator.domain.fleet import FleetState
 from orchestrator.domain.phases import LEASED
 
 AGEING = timedelta(hours=6)
+KINDS = (EpisodeKind.CANARY, EpisodeKind.PREFLIGHT, EpisodeKind.EPISODE)
 
 
 def in_turn(queued: Iterable[Episode], held: Mapping[str, int], now: datetime) -> list[Episode]:
     """`held`: the slots that each submitter holds already. The order of the input means nothing."""
-    levels: dict[tuple[bool, int], list[Episode]] = {}
+    levels: dict[tuple[int, int], list[Episode]] = {}
     for episode in queued:
         levels.setdefault(_level(episode, now), []).append(episode)
     ordered: list[Episode] = []
@@ -41,10 +42,10 @@ def in_line(fleet: FleetState, now: datetime) -> list[Episode]:
     return in_turn(fleet.queued, held, now)
 
 
-def _level(episode: Episode, now: datetime) -> tuple[bool, int]:
-    """Preflights first: others wait for them."""
+def _level(episode: Episode, now: datetime) -> tuple[int, int]:
+    """Canaries first, then preflights: others wait for them."""
     risen = max(0, (now - episode.submitted_at) // AGEING)
-    return episode.kind is not EpisodeKind.PREFLIGHT, -(episode.priority + risen)
+    return KINDS.index(episode.kind), -(episode.priority + risen)
 
 
 def _shared(episodes: list[Episode], held: Mapping[str, int]) -> Iterable[Episode]:

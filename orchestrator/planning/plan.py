@@ -15,10 +15,13 @@ from orchestrator.domain.actions import (
     SendCancel,
     SendChecks,
 )
-from orchestrator.domain.episode import Attempt, Episode
+from orchestrator.domain.episode import Attempt, Episode, EpisodeKind
 from orchestrator.domain.fleet import FleetState
 from orchestrator.domain.phases import Phase
 from orchestrator.domain.reasons import EndReason
+from orchestrator.domain.runner import Runner, Service
+from orchestrator.planning.canaries import cannot_take, on_trial
+from orchestrator.planning.devices import on_devices
 from orchestrator.planning.evidence import Decision, examine
 from orchestrator.planning.leavings import clear
 from orchestrator.planning.placement import may_start, unfit
@@ -36,7 +39,7 @@ def plan(fleet: FleetState, policy: Policy, now: datetime) -> tuple[Action, ...]
 def next_acts(fleet: FleetState, policy: Policy, now: datetime) -> tuple[Action, ...]:
     """What is due of episodes that hold a runner or have no use for one, and of what they left behind."""
     due = [_next_act(episode, fleet, policy, now) for episode in sorted(fleet.episodes, key=lambda e: e.id)]
-    return (*(action for action in due if action is not None), *clear(fleet))
+    return (*on_devices(fleet, (action for action in due if action is not None)), *clear(fleet))
 
 
 def _next_act(episode: Episode, fleet: FleetState, policy: Policy, now: datetime) -> Action | None:
@@ -56,7 +59,7 @@ def _next_act(episode: Episode, fleet: FleetState, policy: Policy, now: datetime
 
 def _before_start(episode: Episode, fleet: FleetState) -> Action | None:
     campaign = fleet.campaign[episode.campaign_id]
-    if episode.cancel_requested:
+    if episode.cancel_requested or _has_lost_its_runner(episode, fleet):
         return EndCancelled(episode_id=episode.id, attempt_id=None)
     if not may_start(episode, campaign):
         reason, detail = EndReason.CAMPAIGN_REFUSED, campaign.acceptance_detail
@@ -64,13 +67,26 @@ def _before_start(episode: Episode, fleet: FleetState) -> Action | None:
     return None
 
 
+def _has_lost_its_runner(episode: Episode, fleet: FleetState) -> bool:
+    """A canary that can run nowhere any more."""
+    runner = fleet.runner.get(episode.pinned_runner)
+    return episode.kind is EpisodeKind.CANARY and (runner is None or runner.service is Service.RETIRED)
+
+
 def _assigned(episode: Episode, fleet: FleetState) -> Action | None:
     if episode.cancel_requested:
         return EndCancelled(episode_id=episode.id, attempt_id=None)
     runner = fleet.runner.get(episode.runner or "")
-    if runner is None or unfit(runner, fleet.campaign[episode.campaign_id]):
+    if runner is None or _must_leave(episode, runner, fleet):
         return Release(episode_id=episode.id, runner=episode.runner or "")
     return BeginLaunch(episode_id=episode.id, runner=runner.name, fence=episode.fence + 1)
+
+
+def _must_leave(episode: Episode, runner: Runner, fleet: FleetState) -> str:
+    """Why the runner cannot take the episode any more; empty if it can."""
+    if episode.kind is EpisodeKind.CANARY:
+        return cannot_take(fleet, runner)
+    return unfit(runner, fleet.campaign[episode.campaign_id]) or on_trial(fleet, runner)
 
 
 def _on_runner(episode: Episode, attempt: Attempt, fleet: FleetState, policy: Policy, now: datetime) -> Action | None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import datetime
 
-from orchestrator.domain.actions import Assign
+from orchestrator.domain.actions import Assign, BeginCanary
+from orchestrator.domain.episode import EpisodeKind
 from orchestrator.domain.fleet import FleetState
 from orchestrator.domain.power import LetSleep, PowerAction, PowerFacts, Warmth
 from orchestrator.domain.runner import Health, Operation, Power, Runner, Service
 from orchestrator.domain.wake import SleepKind
+from orchestrator.planning import canaries
 from orchestrator.planning.deadlines import BOUNDS, expected_s
 from orchestrator.planning.fairness import in_line
 from orchestrator.planning.matching import Matched, Supply, Tier, match
@@ -31,15 +33,18 @@ def plan_power(
     now: datetime,
     *,
     warmth: Warmth | None = None,
-) -> tuple[Assign | PowerAction, ...]:
-    """Assignments onto ready runners, and what is to become of the others. A runner without facts cannot be woken over
-    the network, so it stays awake."""
+) -> tuple[Assign | BeginCanary | PowerAction, ...]:
+    """Canaries that are due, assignments onto ready runners, and what is to become of the others. A runner without
+    facts cannot be woken over the network, so it stays awake."""
     runners = sorted(fleet.runners, key=lambda runner: runner.name)
     facts = {runner.name: power.get(runner.name) or PowerFacts(runner=runner.name) for runner in runners}
     matched = match_fleet(fleet, facts, policy, now, warmth=warmth)
     woken = tuple(wakes(fleet, runners, facts, matched.awaits, policy, now))
-    wanted = {*(one.runner for one in (*matched.assign, *woken)), *matched.awaits}
+    begun = tuple(canaries.due(fleet, policy, now))
+    wanted = {*(one.runner for one in (*begun, *matched.assign, *woken)), *matched.awaits}
+    wanted |= {canary.pinned_runner for canary in fleet.canaries}
     return (
+        *begun,
         *matched.assign,
         *endings(runners, facts, policy, now),
         *judgements(runners, facts, policy),
@@ -59,13 +64,24 @@ def match_fleet(
     """The queue in its turn onto the runners that are ready, waking, or may be woken now."""
     if not fleet.queued:
         return Matched(assign=())
-    supply = (_supply(fleet, runner, facts[runner.name], policy, now) for runner in fleet.runners)
+    placed = canaries.place(fleet, facts, policy, now)
+    taken = placed.taken
+    supply = (_supply(fleet, runner, facts[runner.name], policy, now, taken[runner.name]) for runner in fleet.runners)
     usable = [one for one in supply if one is not None]
-    return match(in_line(fleet, now), fleet.campaign, usable, now, warmth=warmth)
+    line = [episode for episode in in_line(fleet, now) if episode.kind is not EpisodeKind.CANARY]
+    others = match(line, fleet.campaign, usable, now, warmth=warmth)
+    awaits = dict(placed.awaits)
+    for name, ids in others.awaits.items():
+        awaits[name] = (*awaits.get(name, ()), *ids)
+    return Matched(assign=(*placed.assign, *others.assign), awaits=awaits)
 
 
-def _supply(fleet: FleetState, runner: Runner, facts: PowerFacts, policy: PowerPolicy, now: datetime) -> Supply | None:
-    free = 0 if occupied(fleet, runner) else runner.agent_slots - len(fleet.leases.get(runner.name, ()))
+def _supply(
+    fleet: FleetState, runner: Runner, facts: PowerFacts, policy: PowerPolicy, now: datetime, taken: int
+) -> Supply | None:
+    """`taken`: slots that canaries take now."""
+    closed = occupied(fleet, runner) or canaries.on_trial(fleet, runner)
+    free = 0 if closed else runner.agent_slots - len(fleet.leases.get(runner.name, ())) - taken
     if runner.operation is Operation.WAKING:
         return Supply(runner=as_if_ready(runner), tier=Tier.WAKING, free=free)
     # A machine that answers although its wake was not proven is not ready before a wake is: its GPU may be gone.
@@ -108,5 +124,5 @@ def is_idle(fleet: FleetState, runner: Runner, holding: Set[str]) -> bool:
 def spares(idle: Sequence[Runner], policy: PowerPolicy) -> frozenset[str]:
     """The idle machines that stay awake so that somebody need not wait: those that draw least."""
     usable = [one for one in idle if one.service is Service.IN_SERVICE and one.health is not Health.QUARANTINED]
-    usable.sort(key=lambda runner: (runner.prices.idle_w, runner.name))
+    usable.sort(key=lambda runner: (runner.full_prices.idle_w, runner.name))
     return frozenset(runner.name for runner in usable[: policy.keep_warm])

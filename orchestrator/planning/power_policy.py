@@ -31,6 +31,8 @@ class PowerPolicy:
     nothing, `fixed_idle_s` holds as well. `keep_warm` idle machines are kept awake. `delay_usd_per_h` is what an hour
     of an episode's waiting is worth; hardware is not counted, as it is paid for awake or asleep. `suspend_s` bounds the
     way down.
+
+    An idle machine whose last canary is older than `canary_every_s` gets another one; 0: never.
     """
 
     waking_max: int = 8
@@ -52,3 +54,4 @@ class PowerPolicy:
     keep_warm: int = 0
     delay_usd_per_h: float = 0.0
     suspend_s: float = 60.0
+    canary_every_s: float = 0.0

@@ -1,4 +1,4 @@
-"""The verdict on an episode and on a preflight: pure functions of what came back."""
+"""The verdict on an episode, on a preflight and on a canary: pure functions of what came back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orchestrator.scoring.opening import opened
 from orchestrator.scoring.specification import ItemSpec, Specification
 from orchestrator.scoring.stages import went_wrong
 from orchestrator.scoring.validity import Case, Ending, ending, why_unmeasured
-from orchestrator.scoring.verdict import ItemStatus, ItemVerdict, Preflight, Verdict
+from orchestrator.scoring.verdict import Canary, ItemStatus, ItemVerdict, Preflight, Verdict
 from runner_agent.protocol import ExitRecord
 
 # What it means for the episode that a check which decides an item could not be judged.
@@ -64,7 +64,7 @@ def judge(evidence: Evidence, spec: Specification, exit: ExitRecord) -> Verdict:
 def judge_preflight(evidence: Evidence, spec: Specification, exit: ExitRecord) -> Preflight:
     """Whether a campaign may run: on the base every stage is fine, every instrument fires, and no item is done."""
     measured = measure(evidence, spec)
-    end = ending(Case(evidence=evidence, spec=spec, exit=exit, measured=measured, paired=False))
+    end = _alone(evidence, spec, exit, measured)
     baseline = measured.baseline_tok_s if measured.baseline_tok_s is not None else measured.candidate_tok_s
     if end.reason is not EndReason.COMPLETED:
         return Preflight(accepted=False, problems=(f"on the untouched base: {end.words}",), baseline_tok_s=baseline)
@@ -74,6 +74,18 @@ def judge_preflight(evidence: Evidence, spec: Specification, exit: ExitRecord) -
         *(line for check in spec.checks() if (line := _unusable(evidence.checks.get(check.id)))),
     )
     return Preflight(accepted=not problems, problems=problems, baseline_tok_s=baseline)
+
+
+def judge_canary(evidence: Evidence, spec: Specification, exit: ExitRecord) -> Canary:
+    """Whether the machine built the base, every instrument fired on it, and its smoke test passed."""
+    end = _alone(evidence, spec, exit, measure(evidence, spec))
+    passed = end.reason is EndReason.COMPLETED
+    return Canary(passed=passed, reason=end.reason, problem="" if passed else end.words)
+
+
+def _alone(evidence: Evidence, spec: Specification, exit: ExitRecord, measured: Measured) -> Ending:
+    """How a run of the base ended, which there is no other to compare with."""
+    return ending(Case(evidence=evidence, spec=spec, exit=exit, measured=measured, paired=False))
 
 
 def _rule(evidence: Evidence, spec: Specification, exit: ExitRecord, measured: Measured) -> tuple[Ruling, ...]:

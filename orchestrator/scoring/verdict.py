@@ -82,3 +82,12 @@ class Preflight:
     accepted: bool
     problems: tuple[str, ...]
     baseline_tok_s: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Canary:
+    """Whether a machine does with a known-good base what it should. `problem`: the first thing that was missing."""
+
+    passed: bool
+    reason: EndReason
+    problem: str = ""

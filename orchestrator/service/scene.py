@@ -8,7 +8,7 @@ from pathlib import Path
 import orchestrator
 from orchestrator.domain.campaign import Campaign
 from orchestrator.domain.campaign_file import read_campaign
-from orchestrator.domain.campaign_launch import launch_spec
+from orchestrator.domain.campaign_launch import canary_spec, launch_spec
 from orchestrator.domain.episode import EpisodeKind
 from orchestrator.domain.runner import Address
 from orchestrator.service.intake import decode_files
@@ -17,13 +17,13 @@ from orchestrator.service.services import Services
 from orchestrator.settings import shipped_examples
 from orchestrator.store.convert import to_address
 from orchestrator.store.outbox import Act
-from orchestrator.store.tables import CampaignRow, EpisodeRow, RunnerRow
+from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow, RunnerRow
 from runner_agent.protocol import Agent, AttemptRequest, LaunchSpec, PullRequest, from_json
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """What an act needs to know, read in one transaction."""
+    """What an act needs to know, read in one transaction. `gpu`: the device that its attempt is for, if any."""
 
     act: Act
     episode: EpisodeRow
@@ -31,10 +31,15 @@ class Scene:
     campaign: Campaign
     files: dict[str, bytes]
     address: Address
+    gpu: str
 
     @property
     def is_preflight(self) -> bool:
         return self.episode.kind == EpisodeKind.PREFLIGHT
+
+    @property
+    def is_canary(self) -> bool:
+        return self.episode.kind == EpisodeKind.CANARY
 
     @property
     def request(self) -> AttemptRequest:
@@ -50,6 +55,7 @@ def look(services: Services, act: Act) -> Scene:
         episode = session.get_one(EpisodeRow, act.episode_id)
         campaign_row = session.get_one(CampaignRow, episode.campaign_id)
         address = to_address(session.get_one(RunnerRow, act.runner))
+        gpu = session.get_one(AttemptRow, act.attempt_id).gpu
     files = decode_files(campaign_row.files)
     campaign = read_campaign(campaign_row.text, files)
     return Scene(
@@ -59,27 +65,30 @@ def look(services: Services, act: Act) -> Scene:
         campaign=campaign,
         files=files,
         address=address,
+        gpu=gpu,
     )
 
 
 def launch_spec_of(services: Services, scene: Scene, agent: Agent | None) -> LaunchSpec:
     """What the runner is sent for the attempt; the same each time but for the agent."""
-    return launch_spec(
+    spec = launch_spec(
         scene.campaign,
         attempt_id=scene.act.attempt_id,
         episode_id=scene.act.episode_id,
         fence=scene.act.fence,
-        kind="preflight" if scene.is_preflight else "episode",
+        kind="preflight" if scene.is_preflight or scene.is_canary else "episode",
         commit=scene.campaign_row.commit,
         repo_url=scene.campaign_row.repo_url,
         agent=agent,
         files=scene.files,
         hide=hidden_folders(services, scene.campaign_row.directory, scene.campaign_row.repo_url),
+        gpu=scene.gpu,
     )
+    return canary_spec(spec) if scene.is_canary else spec
 
 
 def agent_of(services: Services, scene: Scene) -> Agent | None:
-    """The agent with its secrets; None for a preflight."""
+    """The agent with its secrets; None for a preflight and a canary."""
     if scene.episode.agent_spec is None:
         return None
     secrets = read_secrets(services.settings.home, scene.campaign.agent.secrets)

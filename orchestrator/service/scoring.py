@@ -11,18 +11,21 @@ from orchestrator.artifacts.derive import derive
 from orchestrator.artifacts.facts import Facts
 from orchestrator.domain.campaign_launch import hidden_checks
 from orchestrator.domain.episode import Acceptance, EpisodeKind
+from orchestrator.domain.health import Finding
 from orchestrator.domain.phases import Event, Phase
 from orchestrator.domain.reasons import EndReason, meaning
 from orchestrator.errors import ArtifactError
 from orchestrator.failpoints import reach
-from orchestrator.scoring.judge import judge_preflight
+from orchestrator.scoring.judge import judge_canary, judge_preflight
 from orchestrator.scoring.specification import Specification, specification
-from orchestrator.scoring.verdict import Preflight, Verdict
+from orchestrator.scoring.verdict import Canary, Preflight, Verdict
 from orchestrator.service.places import attempt_folder
 from orchestrator.service.scene import Scene, launch_spec_of, look
 from orchestrator.service.services import Services
 from orchestrator.service.summary import summarise
-from orchestrator.store.changes import end_attempt, fail_attempt, move_episode, request_act
+from orchestrator.store.canary import end_canary
+from orchestrator.store.changes import fail_attempt, move_episode, request_act
+from orchestrator.store.health import end_attempt
 from orchestrator.store.outbox import Act
 from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow
 from runner_agent.protocol import AttemptStatus, ExitRecord, from_json
@@ -30,11 +33,17 @@ from runner_agent.protocol import AttemptStatus, ExitRecord, from_json
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """What scoring found. `preflight` is there for a preflight only; `summary` is what the database keeps."""
+    """What scoring found. `preflight` is there for a preflight only, `canary` for a canary; `summary` is what the
+    database keeps."""
 
     verdict: Verdict
     preflight: Preflight | None
     summary: dict[str, Any]
+    canary: Canary | None = None
+
+    @property
+    def reason(self) -> EndReason:
+        return self.canary.reason if self.canary else self.verdict.reason
 
 
 def score(services: Services, act: Act) -> None:
@@ -69,12 +78,13 @@ def _judge(services: Services, scene: Scene, exit: ExitRecord) -> Judged:
     found = derive(folder, _facts(scene), spec, exit)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     preflight = judge_preflight(found.evidence, spec, exit) if scene.is_preflight else None
-    return Judged(verdict=found.verdict, preflight=preflight, summary=summarise(found, exit, size))
+    canary = judge_canary(found.evidence, spec, exit) if scene.is_canary else None
+    return Judged(verdict=found.verdict, preflight=preflight, summary=summarise(found, exit, size), canary=canary)
 
 
 def _specification(services: Services, scene: Scene) -> Specification:
     measure = scene.campaign.smoke.measure
-    hidden = hidden_checks(scene.campaign, scene.files)
+    hidden = () if scene.is_canary else hidden_checks(scene.campaign, scene.files)
     launch = launch_spec_of(services, scene, agent=None)
     return specification(launch, hidden, alpha=measure.alpha, smallest_effect=measure.smallest_effect)
 
@@ -101,7 +111,7 @@ def _exit(services: Services, act: Act) -> ExitRecord:
 
 
 def _settle(session: Session, services: Services, scene: Scene, judged: Judged) -> None:
-    act, reason, now = scene.act, judged.verdict.reason, services.now()
+    act, reason, now = scene.act, judged.reason, services.now()
     cancelled = session.get_one(EpisodeRow, act.episode_id).cancel_requested or reason is EndReason.CANCELLED
     if not cancelled and (meaning(reason).kind == "infrastructure" or meaning(reason).retry is not None):
         fail_attempt(session, act.attempt_id, reason, judged.verdict.invalid_reason, now=now)
@@ -128,6 +138,10 @@ def _settle(session: Session, services: Services, scene: Scene, judged: Judged) 
     request_act(session, "acknowledge", act.attempt_id, now=now)
     if scene.episode.kind == EpisodeKind.PREFLIGHT:
         _answer_campaign(session, scene.episode, judged, cancelled)
+    if judged.canary is not None:
+        finding = Finding.VOID if cancelled else Finding.PASSED if judged.canary.passed else Finding.FAILED
+        why = "it was cancelled" if cancelled else judged.canary.problem
+        end_canary(session, session.get_one(EpisodeRow, act.episode_id), finding, why, now)
 
 
 def _answer_campaign(session: Session, episode: EpisodeRow, judged: Judged, cancelled: bool) -> None:

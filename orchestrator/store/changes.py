@@ -43,12 +43,6 @@ def move_episode(
     return True
 
 
-def end_attempt(session: Session, attempt_id: str, reason: EndReason, *, now: datetime) -> bool:
-    """Settle a live attempt."""
-    live = (col(AttemptRow.id) == attempt_id, col(AttemptRow.ended).is_(None))
-    return rows_changed(session, update(AttemptRow).where(*live).values(ended=str(reason), ended_at=now)) == 1
-
-
 def fail_attempt(session: Session, attempt_id: str, reason: EndReason, detail: str, *, now: datetime) -> bool:
     """Note what an act or an operator found that ends a live attempt without a verdict. The planner decides what
     follows."""

@@ -11,6 +11,7 @@ from sqlmodel import Session, col, func, select
 from orchestrator.domain.actions import (
     Action,
     Assign,
+    BeginCanary,
     BeginCollect,
     BeginLaunch,
     Clear,
@@ -26,8 +27,10 @@ from orchestrator.domain.episode import Acceptance, EpisodeKind
 from orchestrator.domain.phases import ENDED, LEASED, Event, Phase
 from orchestrator.domain.reasons import EndReason
 from orchestrator.domain.runner import Operation, Service
-from orchestrator.store.changes import end_attempt, log_event, move_episode, request_act, rows_changed
+from orchestrator.store.canary import begin_canary, end_canary, unproven
+from orchestrator.store.changes import log_event, move_episode, request_act, rows_changed
 from orchestrator.store.commit_power import commit_power
+from orchestrator.store.health import end_attempt
 from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow, RunnerRow
 
 
@@ -54,6 +57,8 @@ def commit(session: Session, action: Action, now: datetime) -> bool:
             return _clear(session, action, now)
         case Forget():
             return _forget(session, action, now)
+        case BeginCanary():
+            return begin_canary(session, action, now)
         case EndCancelled():
             return _end(session, action, Event.CANCEL, EndReason.CANCELLED, "", now)
         case _:
@@ -62,7 +67,7 @@ def commit(session: Session, action: Action, now: datetime) -> bool:
 
 def _assign(session: Session, action: Assign, now: datetime) -> bool:
     episode = session.get_one(EpisodeRow, action.episode_id)
-    if not _has_free_slot(session, action.runner):
+    if not _has_free_slot(session, action.runner, EpisodeKind(episode.kind)):
         return False
     return move_episode(
         session,
@@ -76,14 +81,18 @@ def _assign(session: Session, action: Assign, now: datetime) -> bool:
     )
 
 
-def _has_free_slot(session: Session, runner: str) -> bool:
+def _has_free_slot(session: Session, runner: str, kind: EpisodeKind) -> bool:
     """Another tick may have leased it or asked it to sleep, or an operator taken the runner out of service, since the
     plan was made."""
     leased = (EpisodeRow.runner == runner, col(EpisodeRow.phase).in_([str(phase) for phase in LEASED]))
     held = session.exec(select(func.count()).select_from(EpisodeRow).where(*leased)).one()
     row = session.get_one(RunnerRow, runner)
-    at_rest = row.service == Service.IN_SERVICE and row.operation == Operation.NONE
-    return at_rest and held < row.agent_slots
+    return _serves(row, kind) and row.operation == Operation.NONE and held < row.agent_slots
+
+
+def _serves(row: RunnerRow, kind: EpisodeKind) -> bool:
+    """Canaries run wherever there is a machine, other work only where an operator wants it."""
+    return row.service != Service.RETIRED if kind is EpisodeKind.CANARY else row.service == Service.IN_SERVICE
 
 
 def _release(session: Session, action: Release, now: datetime) -> bool:
@@ -106,7 +115,8 @@ def _begin_launch(session: Session, action: BeginLaunch, now: datetime) -> bool:
     """The attempt and its fence are committed before anything goes over the wire."""
     attempt_id = str(uuid4())
     episode = session.get_one(EpisodeRow, action.episode_id)
-    if episode.runner != action.runner or session.get_one(RunnerRow, action.runner).service != Service.IN_SERVICE:
+    row = session.get_one(RunnerRow, action.runner)
+    if episode.runner != action.runner or not _serves(row, EpisodeKind(episode.kind)):
         return False
     values = {"fence": action.fence, "attempt_id": attempt_id, "not_before": None}
     if episode.started_at is None:
@@ -119,12 +129,17 @@ def _begin_launch(session: Session, action: BeginLaunch, now: datetime) -> bool:
         fence=action.fence - 1,
         now=now,
         values=values,
-        data={"attempt": attempt_id, "fence": action.fence, "runner": action.runner},
+        data={"attempt": attempt_id, "fence": action.fence, "runner": action.runner, "gpu": action.gpu},
     )
     if not moved:
         return False
     attempt = AttemptRow(
-        id=attempt_id, episode_id=action.episode_id, runner=action.runner, fence=action.fence, created_at=now
+        id=attempt_id,
+        episode_id=action.episode_id,
+        runner=action.runner,
+        fence=action.fence,
+        gpu=action.gpu,
+        created_at=now,
     )
     session.add(attempt)
     session.flush()
@@ -181,6 +196,8 @@ def _end(
         _release_on_runner(session, action.attempt_id, episode, now)
     if episode.kind == EpisodeKind.PREFLIGHT:
         _refuse_campaign(session, episode.campaign_id, f"its preflight ended without a verdict ({reason}): {detail}")
+    if episode.kind == EpisodeKind.CANARY:
+        end_canary(session, episode, unproven(reason), f"{reason}: {detail}" if detail else str(reason), now)
     return move_episode(
         session,
         action.episode_id,

@@ -8,11 +8,14 @@ from typing import Any
 from sqlalchemy import update
 from sqlmodel import Session, col, func, select
 
+from orchestrator.domain.episode import EpisodeKind
+from orchestrator.domain.health import Finding
 from orchestrator.domain.phases import LEASED
 from orchestrator.domain.power import EndSuspend, EndWake, LetSleep, PowerAction, Quarantine, Readmit, Wake
-from orchestrator.domain.runner import Health, Operation, Power, Service
+from orchestrator.domain.runner import Operation, Power, Service
 from orchestrator.domain.wake import WakeAttempt, WakeRecord
 from orchestrator.store.changes import log_event, log_runner_event, request_power_act, rows_changed
+from orchestrator.store.health import move_health
 from orchestrator.store.power import from_attempt, from_record, to_attempt
 from orchestrator.store.tables import AttemptRow, EpisodeRow, RunnerRow
 
@@ -51,7 +54,9 @@ def begin_wake(session: Session, action: Wake, now: datetime, actor: str = OURSE
     )
     values = {"operation": str(Operation.WAKING), "wake": from_attempt(attempt), "suspend_sent_at": None}
     # An operator may wake what is out of service, to look at it.
-    services = [Service.IN_SERVICE] if actor == OURSELVES else [one for one in Service if one is not Service.RETIRED]
+    services = [one for one in Service if one is not Service.RETIRED]
+    if actor == OURSELVES and not _has_canary(session, action.episodes):
+        services = [Service.IN_SERVICE]
     in_service = col(RunnerRow.service).in_([str(one) for one in services])
     if not _change(session, action.runner, (col(RunnerRow.operation) == str(Operation.NONE), in_service), values):
         return False
@@ -60,6 +65,12 @@ def begin_wake(session: Session, action: Wake, now: datetime, actor: str = OURSE
     for episode_id in action.episodes:
         log_event(session, episode_id, "runner-waking", now=now, data={"runner": action.runner})
     return request_power_act(session, "wake", action.runner, now)
+
+
+def _has_canary(session: Session, episodes: tuple[str, ...]) -> bool:
+    """A machine that is to prove itself is woken whether it gets other work or not."""
+    canaries = (col(EpisodeRow.id).in_(episodes), EpisodeRow.kind == str(EpisodeKind.CANARY))
+    return session.exec(select(EpisodeRow.id).where(*canaries)).first() is not None
 
 
 def go_on_with_wake(session: Session, wake: WakeAttempt) -> bool:
@@ -179,27 +190,11 @@ def note_suspend_sent(session: Session, runner: str, since: datetime, now: datet
 
 
 def _quarantine(session: Session, action: Quarantine, now: datetime) -> bool:
-    values = {
-        "health": str(Health.QUARANTINED),
-        "detail": action.reason,
-        "quarantined_since": now,
-        "by_wakes": True,
-    }
-    return _judge(session, action.runner, col(RunnerRow.health) != str(Health.QUARANTINED), values, action.reason, now)
+    return move_health(session, action.runner, Finding.WAKES_FAILED, action.reason, now)
 
 
 def _readmit(session: Session, action: Readmit, now: datetime) -> bool:
-    values = {"health": str(Health.UNKNOWN), "detail": "", "quarantined_since": None, "by_wakes": False}
-    return _judge(session, action.runner, col(RunnerRow.health) == str(Health.QUARANTINED), values, action.reason, now)
-
-
-def _judge(session: Session, runner: str, guard: Any, values: dict[str, Any], reason: str, now: datetime) -> bool:
-    was = session.get_one(RunnerRow, runner).health
-    if not _change(session, runner, (guard,), values):
-        return False
-    told = {"was": was, "health": values["health"], "reason": reason}
-    log_runner_event(session, runner, "health-changed", actor=OURSELVES, now=now, data=told)
-    return True
+    return move_health(session, action.runner, Finding.WOKE, action.reason, now)
 
 
 def _is_under_way(row: RunnerRow, started_at: datetime) -> bool:

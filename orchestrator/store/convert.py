@@ -23,6 +23,7 @@ def to_campaign(row: CampaignRow) -> CampaignFacts:
         acceptance_detail=row.acceptance_detail,
         needs_tags=tuple(row.needs_tags),
         needs_vram_bytes=row.needs_vram_bytes,
+        submitted_at=row.submitted_at,
     )
 
 

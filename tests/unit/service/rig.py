@@ -72,7 +72,7 @@ POINTS = ("before the call", "after the call", "before the commit", "after the c
 
 
 class Rig(Sight):
-    """One service and its runners. `leave` says what an attempt leaves behind."""
+    """One service and its runners. `leave` says what an attempt leaves behind, `prove` what a canary does."""
 
     def __init__(self, toy: Toy, home: Path, runners: tuple[str, ...] = ("local",), slots: int = 2) -> None:
         self.toy = toy
@@ -82,6 +82,7 @@ class Rig(Sight):
         self.runners = {name: FakeLink() for name in runners}
         self.wires = {name: Wire(runner) for name, runner in self.runners.items()}
         self.leave: Callable[[Any], Leavings] = leavings
+        self.prove: Callable[[Any], Leavings] = leavings
         self.deaths = 0
         self.doom: dict[str, str] = {}
         home.mkdir(parents=True, exist_ok=True)
@@ -231,7 +232,7 @@ class Rig(Sight):
         runner = self.runner_of(attempt_id)
         spec = runner.attempts[attempt_id].spec
         assert spec is not None
-        left = self.leave(spec)
+        left = self.leave(spec) if spec.items else self.prove(spec)
         runner.finish(attempt_id, left.files, reason=left.reason, detail=left.detail, stages=left.stages)
 
     def run(self, after_s: float = 2.0) -> None:
