@@ -10,6 +10,9 @@ from functools import cached_property
 from runner_agent.device_tags import SOFTWARE, device_tags
 from runner_agent.protocol import Gpu
 
+CAPABILITIES = frozenset({"vulkan", "gpu"})
+"""Tags that count only if the driver reported them itself."""
+
 
 class Health(StrEnum):
     """Of a machine or of a device of it. Judged, moved by canaries, failures or an operator."""
@@ -50,6 +53,11 @@ class Device:
     def is_software(self) -> bool:
         return self.gpu.device_type == SOFTWARE
 
+    @property
+    def vram_bytes(self) -> int:
+        return self.gpu.vram_bytes
+
     @cached_property
-    def reported_tags(self) -> frozenset[str]:
-        return device_tags(self.gpu)
+    def offered_tags(self) -> frozenset[str]:
+        """What its driver reported, and what an operator gave it."""
+        return device_tags(self.gpu) | (self.tags - CAPABILITIES)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 
-from orchestrator.domain.device import Device, Health
+from orchestrator.domain.device import CAPABILITIES, Device, Health
+from runner_agent.device_tags import device_tags
 from runner_agent.protocol import Hello
 
 
@@ -54,7 +56,8 @@ SHOWN_STATES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Prices:
-    """USD per hour of hardware, watts asleep, idle and busy, USD per kWh."""
+    """USD per hour of hardware, watts asleep, idle and busy, USD per kWh. Of a machine: without what its devices are
+    priced at (`Runner.full_prices`)."""
 
     hardware_usd_per_h: float = 0.0
     asleep_w: float = 0.0
@@ -106,10 +109,23 @@ class Runner:
     def reported_tags(self) -> frozenset[str]:
         return frozenset(self.hello.tags) if self.hello else frozenset()
 
+    @cached_property
+    def own_tags(self) -> frozenset[str]:
+        """What it offers whichever of its devices is used: none of the tags that it reported for a device."""
+        of_devices = [device_tags(gpu) for gpu in self.hello.gpus] if self.hello else []
+        return self.reported_tags.difference(*of_devices) | (self.tags - CAPABILITIES)
+
     @property
-    def vram_bytes(self) -> int:
-        """Memory of its largest GPU; 0 while unknown."""
-        return max((gpu.vram_bytes for gpu in self.hello.gpus), default=0) if self.hello else 0
+    def full_prices(self) -> Prices:
+        """Of the machine with all its devices: what a device is priced at comes on top."""
+        priced = [device.prices for device in self.devices if device.prices is not None]
+        return replace(
+            self.prices,
+            hardware_usd_per_h=self.prices.hardware_usd_per_h + sum(each.hardware_usd_per_h for each in priced),
+            asleep_w=self.prices.asleep_w + sum(each.asleep_w for each in priced),
+            idle_w=self.prices.idle_w + sum(each.idle_w for each in priced),
+            busy_w=self.prices.busy_w + sum(each.busy_w for each in priced),
+        )
 
 
 def shown_state(runner: Runner, leases: int) -> str:

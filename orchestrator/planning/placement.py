@@ -7,10 +7,8 @@ from datetime import datetime
 from orchestrator.domain.episode import Acceptance, CampaignFacts, Episode, EpisodeKind
 from orchestrator.domain.fleet import FleetState
 from orchestrator.domain.runner import Health, Operation, Power, Runner, Service
+from orchestrator.planning.devices import lacks
 from orchestrator.planning.leavings import still_runs
-
-CAPABILITIES = frozenset({"vulkan", "gpu"})
-"""Tags that count only if the runner reported them itself."""
 
 
 def waits_for(episode: Episode, campaign: CampaignFacts, now: datetime) -> str:
@@ -36,15 +34,7 @@ def unfit(runner: Runner, campaign: CampaignFacts) -> str:
         return f"is {runner.operation.lower()}"
     if runner.hello.sandbox_problem:
         return f"cannot confine an agent: {runner.hello.sandbox_problem}"
-    offered = runner.reported_tags | (runner.tags - CAPABILITIES)
-    missing = [tag for tag in campaign.needs_tags if tag not in offered]
-    if missing:
-        why = f" ({runner.hello.gpu_problem})" if runner.hello.gpu_problem and set(missing) & CAPABILITIES else ""
-        return f"does not report {', '.join(missing)}{why}"
-    if runner.vram_bytes < campaign.needs_vram_bytes:
-        gib = 1024**3
-        return f"has {runner.vram_bytes / gib:.1f} GiB of GPU memory of {campaign.needs_vram_bytes / gib:.1f} GiB asked"
-    return ""
+    return lacks(runner, campaign)
 
 
 def occupied(fleet: FleetState, runner: Runner) -> str:

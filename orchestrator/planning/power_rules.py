@@ -98,7 +98,7 @@ def sleeps_after_s(runner: Runner, facts: PowerFacts, policy: PowerPolicy) -> tu
     """Idle seconds after which it sleeps, and by which rule; endless for "never"."""
     if policy.sleep == "never":
         return float("inf"), "the policy lets no machine sleep"
-    even = break_even(runner.prices, facts.wakes, facts.sleeps or SleepKind.SUSPEND, policy)
+    even = break_even(runner.full_prices, facts.wakes, facts.sleeps or SleepKind.SUSPEND, policy)
     if policy.sleep == "fixed" or even is None:
         why = "its prices do not say what sleep saves; " if policy.sleep != "fixed" else ""
         return policy.fixed_idle_s, f"{why}machines sleep after {policy.fixed_idle_s:.0f} s of idling"

@@ -13,6 +13,7 @@ import statistics
 import time
 from datetime import UTC, datetime, timedelta
 
+from orchestrator.domain.device import Device
 from orchestrator.domain.episode import Acceptance, CampaignFacts, Episode, EpisodeKind
 from orchestrator.domain.fleet import FleetState
 from orchestrator.domain.phases import Phase
@@ -120,6 +121,7 @@ def _runner(n: int, dice: random.Random) -> Runner:
         tags=frozenset({f"lab-{dice.randrange(3)}", f"shelf-{n}"}),
         prices=Prices(asleep_w=2, idle_w=60, busy_w=350, energy_usd_per_kwh=0.3),
         hello=hello,
+        devices=(Device(gpu=gpu),),
     )
 
 

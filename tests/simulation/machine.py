@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from orchestrator.domain.device import Device
 from orchestrator.domain.power import HISTORY_MAX, PowerFacts, Wake
 from orchestrator.domain.runner import Operation, Power, Runner
 from orchestrator.domain.wake import ORDER, StageTime, WakeAttempt, WakeRecord, WakeStage, because
@@ -30,10 +31,11 @@ class Machine:
     floor_joules: float = 0.0
     metered_at: datetime = START
     good_hello: object = field(init=False)
+    good_devices: tuple[Device, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         self.facts = PowerFacts(runner=self.runner.name, sleeps=self.hidden.sleeps, asleep_since=START - timedelta(1))
-        self.good_hello = self.runner.hello
+        self.good_hello, self.good_devices = self.runner.hello, self.runner.devices
 
     def watts(self) -> float:
         prices = self.runner.prices
@@ -100,9 +102,9 @@ class Machine:
         changes = {"operation": Operation.NONE, "power": Power.AWAKE if up else self.runner.power}
         if record.failed_stage is WakeStage.VULKAN and self.runner.hello is not None:
             bare = replace(self.runner.hello, gpus=(), tags=("linux",), gpu_problem="lost")
-            self.runner = replace(self.runner, **changes, hello=bare)
+            self.runner = replace(self.runner, **changes, hello=bare, devices=())
         else:
-            self.runner = replace(self.runner, **changes, hello=self.good_hello)
+            self.runner = replace(self.runner, **changes, hello=self.good_hello, devices=self.good_devices)
         self.facts = replace(
             self.facts,
             wake=None,

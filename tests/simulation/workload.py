@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from orchestrator.domain.device import Device
 from orchestrator.domain.episode import Acceptance, CampaignFacts, Episode, EpisodeKind
 from orchestrator.domain.phases import Phase
 from orchestrator.domain.runner import Health, Power, Prices, Runner
@@ -68,6 +69,7 @@ def _machine(n: int, dice: random.Random) -> tuple[Runner, Hidden]:
         loss=dice.choices((0.05, 0.4, 1.0), weights=(0.87, 0.12, 0.01))[0],
         gpu_lost=dice.choices((0.0, 0.3), weights=(0.95, 0.05))[0],
     )
+    hello = _hello(n, card, vram)
     runner = Runner(
         name=f"gpu{n:03d}",
         kind="ssh",
@@ -75,7 +77,8 @@ def _machine(n: int, dice: random.Random) -> tuple[Runner, Hidden]:
         health=Health.GOOD,
         agent_slots=dice.choice((1, 2, 2, 4)),
         prices=prices,
-        hello=_hello(n, card, vram),
+        hello=hello,
+        devices=tuple(Device(gpu=gpu) for gpu in hello.gpus),
     )
     return runner, hidden
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from orchestrator.domain.device import Device
 from orchestrator.domain.episode import Acceptance, Attempt, CampaignFacts, Episode, EpisodeKind
 from orchestrator.domain.fleet import FleetState
 from orchestrator.domain.phases import Phase
@@ -28,6 +31,9 @@ def gpu(**changes: Any) -> Gpu:
 
 
 def hello(**changes: Any) -> Hello:
+    """Without a GPU where `tags` has none of one."""
+    if "vulkan" not in changes.get("tags", ("vulkan",)):
+        changes = {"gpus": (), **changes}
     values = {
         "agent_version": "0.1.0",
         "boot_id": "boot-1",
@@ -50,8 +56,28 @@ def hello(**changes: Any) -> Hello:
 
 
 def runner(name: str = "local", **changes: Any) -> Runner:
-    values = {"kind": "local", "power": Power.AWAKE, "hello": hello()}
-    return Runner(name=name, **{**values, **changes})
+    """With the devices that its hello names."""
+    values = {"kind": "local", "power": Power.AWAKE, "hello": hello(), **changes}
+    said = values["hello"]
+    return Runner(name=name, **{"devices": tuple(Device(gpu=gpu) for gpu in said.gpus) if said else (), **values})
+
+
+SMALL = gpu(name="RX 7600", device_type="discrete-gpu", vendor="AMD", driver="radv", device_uuid="small")
+LARGE = replace(SMALL, name="RX 7900 XTX", device_uuid="large", vram_bytes=24 * 1024**3)
+
+
+def two_cards(
+    name: str = "local",
+    *,
+    small: Mapping[str, Any] | None = None,
+    large: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> Runner:
+    """A machine with cards "small" (8 GiB), the first, and "large" (24 GiB); `small` and `large` change the devices."""
+    tags = ("discrete-gpu", "gpu", "amd", "linux", "radv", "vulkan")
+    devices = Device(gpu=SMALL, **(small or {})), Device(gpu=LARGE, **(large or {}))
+    values = {"hello": hello(gpus=(SMALL, LARGE), tags=tags), "devices": devices, "agent_slots": 2}
+    return runner(name, **{**values, **changes})
 
 
 def campaign(**changes: Any) -> CampaignFacts:

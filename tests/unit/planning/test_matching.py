@@ -12,9 +12,18 @@ from orchestrator.domain.actions import Assign
 from orchestrator.domain.episode import Acceptance, CampaignFacts, Episode
 from orchestrator.domain.power import Warmth
 from orchestrator.domain.runner import Health, Operation, Power, Runner, Service
-from orchestrator.planning.matching import READ_OF_HELLO, READ_OF_RUNNER, Matched, Supply, Tier, kind_of, match
+from orchestrator.planning.matching import (
+    READ_OF_DEVICE,
+    READ_OF_HELLO,
+    READ_OF_RUNNER,
+    Matched,
+    Supply,
+    Tier,
+    kind_of,
+    match,
+)
 from orchestrator.planning.placement import unfit
-from tests.unit.planning.builders import NOW, campaign, episode, gpu, hello, runner
+from tests.unit.planning.builders import NOW, campaign, episode, gpu, hello, runner, two_cards
 
 GIB = 1024**3
 
@@ -87,6 +96,8 @@ def test_the_index_tells_runners_apart_by_all_that_the_predicate_reads() -> None
         def __getattr__(self, name: str) -> object:
             read.add((self._of, name))
             value = getattr(self._real, name)
+            if name == "devices":
+                return tuple(Glass("device", device) for device in value)
             return Glass("hello", value) if name == "hello" and value is not None else value
 
     for real in RUNNERS:
@@ -94,6 +105,7 @@ def test_the_index_tells_runners_apart_by_all_that_the_predicate_reads() -> None
             unfit(Glass("runner", real), wanted)  # type: ignore[arg-type]
     assert {name for of, name in read if of == "runner"} <= READ_OF_RUNNER
     assert {name for of, name in read if of == "hello"} <= READ_OF_HELLO
+    assert {name for of, name in read if of == "device"} == READ_OF_DEVICE
 
 
 RUNNERS = (
@@ -108,6 +120,10 @@ RUNNERS = (
     runner("r", hello=hello(tags=("linux",), gpu_problem="no driver")),
     runner("r", hello=hello(gpus=(gpu(vram_bytes=24 * GIB),))),
     runner("r", hello=hello(sandbox="", sandbox_problem="none")),
+    two_cards("r"),
+    two_cards("r", small={"tags": frozenset({"lab-3", "gpu"})}),
+    two_cards("r", large={"health": Health.QUARANTINED, "since": NOW}),
+    two_cards("r", small={"health": Health.QUARANTINED}, large={"health": Health.QUARANTINED}),
 )
 CAMPAIGNS: dict[str, CampaignFacts] = {
     one.id: one
@@ -115,6 +131,7 @@ CAMPAIGNS: dict[str, CampaignFacts] = {
         campaign(),
         campaign(id="big", needs_vram_bytes=16 * GIB),
         campaign(id="lab", needs_tags=("lab-3",)),
+        campaign(id="both", needs_tags=("lab-3",), needs_vram_bytes=16 * GIB),
         campaign(id="gpu", needs_tags=("gpu",)),
         campaign(id="any", needs_tags=()),
         campaign(id="pending", acceptance=Acceptance.PENDING),
@@ -147,7 +164,8 @@ def by_looking_at_each(queue: list[Episode], supply: list[Supply]) -> tuple[list
 def supplies(draw: st.DrawFn) -> list[Supply]:
     def named(n: int, like: Runner) -> Runner:
         return runner(
-            f"r{n}", **{k: getattr(like, k) for k in ("service", "health", "power", "operation", "tags", "hello")}
+            f"r{n}",
+            **{k: getattr(like, k) for k in ("service", "health", "power", "operation", "tags", "hello", "devices")},
         )
 
     return [

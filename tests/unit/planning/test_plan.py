@@ -40,7 +40,7 @@ def test_a_queued_episode_is_assigned_to_a_runner_that_is_ready() -> None:
 
 def test_an_assigned_episode_is_launched_with_the_next_fence() -> None:
     assigned = episode(phase=Phase.ASSIGNED, runner="local", fence=1)
-    assert planned(fleet(episodes=(assigned,))) == (BeginLaunch(episode_id="e1", runner="local", fence=2),)
+    assert planned(fleet(episodes=(assigned,))) == (BeginLaunch(episode_id="e1", runner="local", fence=2, gpu="00"),)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,108 @@
+"""Which device of its machine an attempt is for, and why none would do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from orchestrator.domain.actions import Action, BeginLaunch
+from orchestrator.domain.device import CAPABILITIES, Device, Health
+from orchestrator.domain.episode import CampaignFacts
+from orchestrator.domain.fleet import FleetState
+from orchestrator.domain.runner import Runner
+
+A = TypeVar("A", bound=Action)
+
+GIB = 1024**3
+
+
+def lacks(runner: Runner, campaign: CampaignFacts) -> str:
+    """Why the machine offers what the campaign needs on none of its devices; empty if one will do, or none is needed.
+    What the machine offers by itself counts for each of them."""
+    beyond = beyond_machine(runner, campaign)
+    if not beyond and not campaign.needs_vram_bytes:
+        return ""
+    if any(_will_do(device, beyond, campaign.needs_vram_bytes) for device in runner.devices):
+        return ""
+    return _why_none(runner, beyond, campaign.needs_vram_bytes)
+
+
+def beyond_machine(runner: Runner, campaign: CampaignFacts) -> list[str]:
+    """The tags that a device has to bring."""
+    return [tag for tag in campaign.needs_tags if tag not in runner.own_tags]
+
+
+def choose_device(runner: Runner, campaign: CampaignFacts, load: Mapping[str, int]) -> str:
+    """The deviceUUID that an attempt is to be for: of the devices that will do the one with the least `load`
+    (attempts by deviceUUID), then the best. A device of software is taken only where no other will do: it is nobody's
+    aim beside a real one. Empty where there is none."""
+    beyond = beyond_machine(runner, campaign)
+    fit = [device for device in runner.devices if _will_do(device, beyond, campaign.needs_vram_bytes)]
+    fit = [device for device in fit if not device.is_software] or fit
+    least = min(fit, key=lambda device: load.get(device.uuid, 0), default=None)
+    return least.uuid if least is not None else ""
+
+
+def on_devices(fleet: FleetState, actions: Iterable[A]) -> Iterator[A]:
+    """The actions, with a device for each launch; each counts for those after it."""
+    load: dict[str, Counter[str]] = {}
+    for action in actions:
+        yield _on_device(fleet, action, load) if isinstance(action, BeginLaunch) else action
+
+
+def _on_device(fleet: FleetState, action: BeginLaunch, load: dict[str, Counter[str]]) -> BeginLaunch:
+    runner = fleet.runner[action.runner]
+    held = fleet.leases.get(runner.name, ())
+    episode = next(episode for episode in held if episode.id == action.episode_id)
+    used = load.setdefault(runner.name, Counter(running_on(fleet, runner.name).values()))
+    gpu = episode.pinned_gpu or choose_device(runner, fleet.campaign[episode.campaign_id], used)
+    used[gpu] += 1
+    return replace(action, gpu=gpu)
+
+
+def running_on(fleet: FleetState, runner: str) -> dict[str, str]:
+    """By id of the episode, the device of each attempt that is in force on the machine; "" for any of them."""
+    held = fleet.leases.get(runner, ())
+    attempts = ((episode.id, fleet.attempt.get(episode.attempt_id or "")) for episode in held)
+    return {episode_id: attempt.gpu for episode_id, attempt in attempts if attempt is not None}
+
+
+def _will_do(device: Device, tags: list[str], vram_bytes: int) -> bool:
+    enough = device.vram_bytes >= vram_bytes and device.health is not Health.QUARANTINED
+    return enough and all(tag in device.offered_tags for tag in tags)
+
+
+def _why_none(runner: Runner, tags: list[str], vram_bytes: int) -> str:
+    """Of several devices that of the one that comes closest."""
+    nowhere = [tag for tag in tags if not any(tag in device.offered_tags for device in runner.devices)]
+    if nowhere:
+        problem = runner.hello.gpu_problem if runner.hello else ""
+        why = f" ({problem})" if problem and set(nowhere) & CAPABILITIES else ""
+        return f"does not report {', '.join(nowhere)}{why}"
+    if not runner.devices:
+        return f"has {_of_memory(0, vram_bytes)}"
+    misses = [(_misses(device, tags, vram_bytes), device) for device in runner.devices]
+    says, device = min(misses, key=lambda one: (len(one[0]), one[1].health is Health.QUARANTINED, -one[1].vram_bytes))
+    if device.health is Health.QUARANTINED:
+        says.append(_is_quarantined(device))
+    elif len(runner.devices) == 1:
+        return says[0]
+    return f"has no device for it: {device.gpu.name} ({device.uuid}) {', and '.join(says)}"
+
+
+def _misses(device: Device, tags: list[str], vram_bytes: int) -> list[str]:
+    """What the device does not have of it."""
+    missing = [tag for tag in tags if tag not in device.offered_tags]
+    says = [f"does not report {', '.join(missing)}"] if missing else []
+    return [*says, f"has {_of_memory(device.vram_bytes, vram_bytes)}"] if device.vram_bytes < vram_bytes else says
+
+
+def _is_quarantined(device: Device) -> str:
+    since = f" since {device.since:%H:%M} UTC" if device.since else ""
+    return f"is QUARANTINED{since}" + (f": {device.detail}" if device.detail else "")
+
+
+def _of_memory(has_bytes: int, asked_bytes: int) -> str:
+    return f"{has_bytes / GIB:.1f} GiB of GPU memory of {asked_bytes / GIB:.1f} GiB asked"
