@@ -10,7 +10,6 @@ from orchestrator.domain.phases import Phase
 from orchestrator.domain.reasons import EndReason
 from runner_agent.protocol import AttemptStatus
 
-
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -148,7 +148,7 @@ MEANINGS: dict[EndReason, Meaning] = {
     EndReason.ATTEMPT_LOST: _machine("The runner, not restarted, has no trace of the attempt left.", ELSEWHERE),
     EndReason.CHECKOUT_FAILED: _infrastructure("The repository could not be checked out on the runner.", HERE_TOO),
     EndReason.SANDBOX_UNAVAILABLE: _machine("The runner could not confine the agent.", LATER_ELSEWHERE),
-    EndReason.LAUNCH_REFUSED: _machine("The runner refused to launch the attempt.", ELSEWHERE),
+    EndReason.LAUNCH_REFUSED: _infrastructure("The runner refused to launch the attempt.", ELSEWHERE),
     EndReason.RUNNER_FAULT: _machine("The runner failed in a way that it could not name.", LATER_ELSEWHERE),
     EndReason.PACK_FAILED: _machine("The runner could not pack the artifacts.", LATER_ELSEWHERE),
     EndReason.ARTIFACTS_LOST: _infrastructure(

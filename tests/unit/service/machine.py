@@ -129,7 +129,7 @@ class Happenings(RuleBasedStateMachine):
 
     @rule(beats=st.integers(1, 4), working=st.booleans())
     def all_is_quiet_for_some_beats(self, beats: int, working: bool) -> None:
-        self.rig.leave = leavings
+        self.rig.leave = self.rig.prove = leavings
         for _ in range(beats):
             self.rig.beat(8)
             if working:
@@ -179,7 +179,7 @@ class Happenings(RuleBasedStateMachine):
     def an_attempt_exits(self, which: int, end: str) -> None:
         if living := self.living():
             attempt_id = living[which % len(living)]
-            self.rig.leave = lambda spec: left(spec, end)
+            self.rig.leave = self.rig.prove = lambda spec: left(spec, end)
             self.rig.exit(attempt_id)
             known = self.rig.runner_of(attempt_id).attempts[attempt_id]
             if end == "torn":
@@ -191,7 +191,7 @@ class Happenings(RuleBasedStateMachine):
 
     @rule()
     def every_attempt_does_its_next_step(self) -> None:
-        self.rig.leave = leavings
+        self.rig.leave = self.rig.prove = leavings
         self.rig.work()
 
     @rule(which=any_of)
@@ -274,12 +274,13 @@ class Happenings(RuleBasedStateMachine):
     def all_is_well_again(self) -> None:
         self.rig.heal()
         self.rig.restart()
-        self.rig.leave = leavings
+        self.rig.leave = self.rig.prove = leavings
         self.plans.clear()
         for name, wire in self.rig.wires.items():
             wire.delayed = 0
             wire.deliver()
-            if next(row for row in self.rig.rows(RunnerRow) if row.name == name).service != "IN_SERVICE":
+            row = next(row for row in self.rig.rows(RunnerRow) if row.name == name)
+            if row.service != "IN_SERVICE" or row.health == "QUARANTINED":
                 self.rig.take_back(name)
 
     def _named(self, new: list[str]) -> list[str]:

@@ -214,11 +214,11 @@ class Rig(Sight):
                 return
         raise AssertionError(f"it never comes to rest: {self.picture()}")
 
-    def work(self) -> None:
+    def work(self, *, canaries_only: bool = False) -> None:
         """Each attempt that lives on a runner does its next step."""
         for runner in self.runners.values():
             for attempt_id, known in list(runner.attempts.items()):
-                if known.status.phase not in LIVING:
+                if known.status.phase not in LIVING or (canaries_only and known.spec and known.spec.items):
                     continue
                 if known.cancel_asked:
                     runner.finish(attempt_id, {"diff.patch": b""}, reason="cancelled", detail="cancelled")
@@ -288,8 +288,7 @@ class Rig(Sight):
     def _step(self, phase: str) -> None:
         if not self.bell.rung:
             self.clock.advance(1)
-            if phase not in ("QUEUED", "ASSIGNED", "LAUNCHING", "RUNNING"):
-                self.work()
+            self.work(canaries_only=phase in ("QUEUED", "ASSIGNED", "LAUNCHING", "RUNNING"))
             self.bell.tick()
         self.answer_one()
 

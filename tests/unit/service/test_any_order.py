@@ -38,9 +38,11 @@ class AnyOrder(Happenings):
         self.fences_rise_and_ends_are_final(episodes)
         self.no_result_without_its_artifacts(episodes, attempts)
         self.no_runner_holds_more_than_its_slots(episodes)
+        self.one_canary_lives_per_machine(episodes)
+        self.canaries_run_where_they_are_pinned(episodes, attempts)
 
     def no_submitted_episode_is_missing(self, episodes: list[EpisodeRow]) -> None:
-        assert sorted(self.submitted) == sorted(row.id for row in episodes)
+        assert sorted(self.submitted) == sorted(row.id for row in episodes if row.kind != "canary")
 
     def one_attempt_lives_in_the_database(self, episodes: list[EpisodeRow], attempts: list[AttemptRow]) -> None:
         live = Counter(row.episode_id for row in attempts if row.ended is None)
@@ -79,6 +81,14 @@ class AnyOrder(Happenings):
             if known.acknowledged and known.spec is not None:
                 assert (self.folder / "attempts" / name / "RUNNER_SHA256SUMS").is_file()
                 assert settled[name], "the runner deleted what was not settled"
+
+    def one_canary_lives_per_machine(self, episodes: list[EpisodeRow]) -> None:
+        canaries = Counter(row.pinned_runner for row in episodes if row.kind == "canary" and row.phase not in ENDED)
+        assert all(count == 1 for count in canaries.values())
+
+    def canaries_run_where_they_are_pinned(self, episodes: list[EpisodeRow], attempts: list[AttemptRow]) -> None:
+        pinned = {row.id: row.pinned_runner for row in episodes if row.kind == "canary"}
+        assert all(pinned.get(row.episode_id, row.runner) == row.runner for row in attempts)
 
     def no_runner_holds_more_than_its_slots(self, episodes: list[EpisodeRow]) -> None:
         leases = Counter(row.runner for row in episodes if row.phase in LEASED)
