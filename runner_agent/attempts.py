@@ -147,6 +147,7 @@ def _start(home: Home, spec: LaunchSpec, agent_file: Path) -> None:
         fence=spec.fence,
         boot_id=boot_id(),
         hidden_checks=spec.hidden_checks,
+        agent=agent_file.name,
     )
     files.make_reserve(waiting.reserve)
     files.write_json(waiting.launch, protocol.to_json(spec))

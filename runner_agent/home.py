@@ -35,6 +35,10 @@ class Home:
         return self.root / "ledger.jsonl"
 
     @property
+    def agents(self) -> Path:
+        return self.root / "agent"
+
+    @property
     def asleep(self) -> Path:
         return self.root / "asleep"
 

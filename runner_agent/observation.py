@@ -23,13 +23,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """`origin.json`: what a launcher writes down of an attempt before it can start. `fence` 0: not known any more."""
+    """`origin.json`: what a launcher writes down of an attempt before it can start. `fence` 0: not known any more.
+    `agent`: the name of the agent file that began it, see `handover`."""
 
     attempt_id: str
     episode_id: str = ""
     fence: int = 0
     boot_id: str = ""
     hidden_checks: int = 0
+    agent: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

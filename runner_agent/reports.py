@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from runner_agent import attempts, clock
+from runner_agent import attempts, clock, handover
 from runner_agent.hello import boot_id
 from runner_agent.home import AttemptFolder, Home
 from runner_agent.observation import listed, status
@@ -17,19 +17,41 @@ EVENTS = "events.jsonl"
 MAX_BYTES = 8_000_000
 
 
-def report(home: Home, request: ReportRequest) -> Report:
-    """Statuses first, then bytes: a chunk may be newer than its status, never older."""
-    statuses = tuple(known for attempt_id in listed(home) if (known := _status(home, attempt_id)) is not None)
-    known = {each.attempt_id for each in statuses}
-    gone = attempts.gone(home, tuple(name for name in request.cursors if name not in known))
-    chunks: list[Chunk] = []
+def report(home: Home, request: ReportRequest, agent_file: Path) -> Report:
+    """Statuses first, then bytes: a chunk may be newer than its status, never older. Of an attempt that another agent
+    file began, that one tells, if it can."""
+    names = listed(home)
+    others = handover.keepers(home, names, agent_file)
     left = min(request.max_bytes, MAX_BYTES)
+    found, chunks = ({}, []) if request.own_only else _told_by(others, home, request, left)
+    left -= sum(len(chunk.data) * 3 // 4 for chunk in chunks)
+    left_out = {name for theirs in others.values() for name in theirs} if request.own_only else set(found)
+    own = {name: said for name in names if name not in left_out and (said := _status(home, name)) is not None}
+    known = found | own
+    gone = attempts.gone(home, tuple(name for name in request.cursors if name not in known))
     for attempt_id, cursors in request.cursors.items():
-        if attempt_id in known:
+        if attempt_id in own:
             for chunk, size in _chunks(home.attempt(attempt_id), attempt_id, cursors, left):
                 chunks.append(chunk)
                 left -= size
+    statuses = tuple(known[name] for name in names if name in known)
     return Report(boot_id=boot_id(), at=clock.utc_now(), attempts=statuses, chunks=tuple(chunks), gone=gone)
+
+
+def _told_by(
+    others: Mapping[Path, tuple[str, ...]], home: Home, request: ReportRequest, left: int
+) -> tuple[dict[str, AttemptStatus], list[Chunk]]:
+    """What other agent files say of the attempts that they began."""
+    found: dict[str, AttemptStatus] = {}
+    chunks: list[Chunk] = []
+    for agent, theirs in others.items():
+        told = handover.ask(agent, home, theirs, request, left)
+        if told is not None:
+            found |= {each.attempt_id: each for each in told.attempts if each.attempt_id in theirs}
+            mine = [chunk for chunk in told.chunks if chunk.attempt_id in theirs]
+            chunks += mine
+            left -= sum(len(chunk.data) * 3 // 4 for chunk in mine)
+    return found, chunks
 
 
 def _status(home: Home, attempt_id: str) -> AttemptStatus | None:

@@ -15,6 +15,7 @@ from runner_agent import (
     clock,
     examination,
     failpoints,
+    handover,
     ledger,
     manifest,
     observation,
@@ -48,6 +49,9 @@ def answer(verb: str, home: Home, agent_file: Path, environ: dict[str, str], std
     request: Any = None
     try:
         request = _request(stdin)
+        keeper = handover.keeper_of_call(home, verb, request, agent_file)
+        if keeper is not None:
+            handover.become(keeper, verb, home, request)
         if verb == "pull":
             _pull(home, request, stdout)
             return 0
@@ -107,6 +111,7 @@ def _hello(home: Home, _request: Any, agent_file: Path, environ: dict[str, str])
     home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
     with contextlib.suppress(Refused), attempts.exclusively(home):
         retention.tidy(home)
+        handover.forget_unused(home, observation.listed(home), agent_file, clock.epoch_s())
     return protocol.to_json(_introduced(home, agent_file, environ))
 
 
@@ -114,8 +119,8 @@ def _launch(home: Home, request: Any, agent_file: Path, _environ: dict[str, str]
     return protocol.to_json(attempts.launch(home, protocol.from_json(LaunchSpec, request), agent_file))
 
 
-def _report(home: Home, request: Any, _agent_file: Path, _environ: dict[str, str]) -> dict[str, Any]:
-    return protocol.to_json(reports.report(home, protocol.from_json(ReportRequest, request)))
+def _report(home: Home, request: Any, agent_file: Path, _environ: dict[str, str]) -> dict[str, Any]:
+    return protocol.to_json(reports.report(home, protocol.from_json(ReportRequest, request), agent_file))
 
 
 def _cancel(home: Home, request: Any, _agent_file: Path, _environ: dict[str, str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,14 +29,23 @@ class AgentFile:
 
 
 def build() -> AgentFile:
-    """Packs the installed `runner_agent`: sorted names, fixed dates and rights, stored without compression."""
+    """Packs the installed `runner_agent`."""
+    return pack(sources())
+
+
+def sources() -> dict[str, bytes]:
+    """The installed `runner_agent`, by the names that its modules have in the file."""
     package = Path(runner_agent.__file__).parent
-    sources = {f"runner_agent/{path.relative_to(package).as_posix()}": path for path in package.rglob("*.py")}
+    return {f"runner_agent/{path.relative_to(package).as_posix()}": path.read_bytes() for path in package.rglob("*.py")}
+
+
+def pack(modules: Mapping[str, bytes]) -> AgentFile:
+    """Sorted names, fixed dates and rights, stored without compression."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         _add(archive, "__main__.py", ENTRANCE)
-        for name in sorted(sources):
-            _add(archive, name, sources[name].read_bytes())
+        for name in sorted(modules):
+            _add(archive, name, modules[name])
     content = buffer.getvalue()
     return AgentFile(content=content, sha256=hashlib.sha256(content).hexdigest())
 

@@ -20,6 +20,7 @@ import paramiko
 from orchestrator.domain.runner import Address
 from orchestrator.errors import BadInput, LinkError, LinkRefused
 from orchestrator.machines import agent_file, answers, door, host_keys, pulled
+from orchestrator.machines.agent_file import AgentFile
 from orchestrator.machines.agent_link import CALL_LIMIT_S, PULL_LIMIT_S, AgentLink
 from orchestrator.machines.ssh_connect import connect, shut, translated
 from orchestrator.machines.ssh_pool import IDLE_S, Pool
@@ -57,7 +58,7 @@ def check(address: Address) -> None:
 
 class SshLink(AgentLink):
     """A link to the runner at `address`, which was checked. `limit_s` as for every link; `pull_idle_s` is how
-    long a pull may bring no byte."""
+    long a pull may bring no byte, `agent` another agent file than the installed one."""
 
     def __init__(
         self,
@@ -66,12 +67,13 @@ class SshLink(AgentLink):
         limit_s: float = CALL_LIMIT_S,
         pull_idle_s: float = PULL_IDLE_S,
         idle_s: float = IDLE_S,
+        agent: AgentFile | None = None,
     ) -> None:
         super().__init__(limit_s)
         check(address)
         self._where = f"{address.user}@{address.host}:{address.port}"
         self._pull_idle_s = pull_idle_s
-        self._agent = agent_file.build()
+        self._agent = agent or agent_file.build()
         self._command = command(address.home)
         self._pool = Pool(self._where, lambda within_s: connect(address, within_s), idle_s)
 

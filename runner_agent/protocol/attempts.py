@@ -63,10 +63,12 @@ class Chunk:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportRequest:
-    """Per attempt of interest, the bytes already held of each stream. Attempts not named are reported without bytes."""
+    """Per attempt of interest, the bytes already held of each stream. Attempts not named are reported without bytes.
+    `own_only`: of attempts that another agent file began, nothing is said; for the agents among themselves."""
 
     cursors: dict[str, dict[str, int]]
     max_bytes: int = 1_000_000
+    own_only: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -150,7 +150,7 @@ def test_a_damaged_folder_hides_no_other_and_can_be_forgotten(tmp_path: Path) ->
     home.attempt("c").tombstone.write_text("[]")
     home.attempt("d").origin.write_text(json.dumps({"attempt_id": "d", "episode_id": "e", "fence": 9}))
     home.attempt("d").exit.write_text('{"reason": "')
-    told = reports.report(home, ReportRequest(cursors={}))
+    told = reports.report(home, ReportRequest(cursors={}), Path("agent.pyz"))
     assert [(each.attempt_id, each.phase, each.fence) for each in told.attempts] == [
         ("a", "exited", 2), ("b", "dead", 0), ("c", "cancelled", 0), ("d", "dead", 9),
     ]  # fmt: skip

@@ -49,7 +49,7 @@ def test_a_journal_that_is_not_there_is_empty(tmp_path: Path) -> None:
 
 
 def reported(home: Home, cursors: dict[str, int], max_bytes: int = 1000) -> dict[str, tuple[int, bytes]]:
-    report = reports.report(home, ReportRequest(cursors={"a": cursors}, max_bytes=max_bytes))
+    report = reports.report(home, ReportRequest(cursors={"a": cursors}, max_bytes=max_bytes), Path("agent.pyz"))
     return {chunk.stream: (chunk.offset, base64.b64decode(chunk.data)) for chunk in report.chunks}
 
 
@@ -81,7 +81,7 @@ def test_a_report_is_bounded_and_the_rest_comes_later(tmp_path: Path) -> None:
 
 
 def test_a_report_names_attempts_that_nobody_asked_about_without_bytes(tmp_path: Path) -> None:
-    report = reports.report(folder(tmp_path), ReportRequest(cursors={}))
+    report = reports.report(folder(tmp_path), ReportRequest(cursors={}), Path("agent.pyz"))
     assert [status.attempt_id for status in report.attempts] == ["a"]
     assert report.chunks == ()
     assert json.dumps(report.at)
