@@ -175,6 +175,7 @@ class Runner:
     secureon: bool = False
     sleeps: str | None = None
     why: str = ""
+    note: str = ""
     power: str | None = None
     operation: str | None = None
     service: str | None = None

@@ -16,6 +16,8 @@ from orchestrator.planning.placement import candidates, occupied, unfit, waits_f
 from orchestrator.planning.power import match_fleet
 from orchestrator.planning.power_explain import explain_runner, explain_wait
 from orchestrator.planning.power_policy import PowerPolicy
+from orchestrator.planning.strangers import explain_to_see, to_see
+from orchestrator.planning.wakes import room
 
 
 def explain(fleet: FleetState, episode: Episode, now: datetime, policy: PowerPolicy | None = None) -> tuple[str, ...]:
@@ -28,7 +30,7 @@ def explain(fleet: FleetState, episode: Episode, now: datetime, policy: PowerPol
     if episode.phase is Phase.ASSIGNED:
         return (f"It holds a slot of runner {episode.runner} since {since}; the launch is next.",)
     if episode.phase in (Phase.LAUNCHING, Phase.RUNNING):
-        return tuple(_on_runner(fleet, episode, now, since))
+        return tuple(_on_runner(fleet, episode, now, since, policy or PowerPolicy()))
     if episode.phase is Phase.COLLECTING:
         return (f"It has ended on {episode.runner}; its artifacts are being pulled and verified since {since}.",)
     if episode.phase is Phase.SCORING:
@@ -57,8 +59,11 @@ def _queued(fleet: FleetState, episode: Episode, now: datetime, since: str, poli
     if not fleet.runners:
         lines.append("There is no runner: add one with `matins runner add NAME --local`.")
     power = {r.name: fleet.power.get(r.name) or PowerFacts(runner=r.name) for r in fleet.runners}
-    awaits = match_fleet(fleet, power, policy, now, warmth=fleet.warmth).awaits
+    matched = match_fleet(fleet, power, policy, now, warmth=fleet.warmth)
+    awaits, unseen = matched.awaits, to_see(fleet, power, matched, policy, now)
+    free = room(fleet.runners, power, policy, now)
     promised = explain_wait(episode, awaits, fleet.runners, power, policy, now)
+    promised = promised or explain_to_see(episode, unseen, free.starts, free.why)
     lines += [promised] if promised else []
     wanted = candidates(fleet, episode)
     for runner in sorted(fleet.runners, key=lambda r: r.name):
@@ -94,7 +99,7 @@ def _preflight(fleet: FleetState, episode: Episode, now: datetime, policy: Power
     ]
 
 
-def _on_runner(fleet: FleetState, episode: Episode, now: datetime, since: str) -> list[str]:
+def _on_runner(fleet: FleetState, episode: Episode, now: datetime, since: str, policy: PowerPolicy) -> list[str]:
     attempt = fleet.attempt.get(episode.attempt_id or "")
     if attempt is None:
         return [f"It is {episode.phase} on {episode.runner} since {since}."]
@@ -103,6 +108,9 @@ def _on_runner(fleet: FleetState, episode: Episode, now: datetime, since: str) -
     lines = [f"Attempt {attempt.fence} is {episode.phase} since {since}. {found.says[0].upper()}{found.says[1:]}."]
     if status is not None and status.stage:
         lines = [f"It runs on {attempt.runner} in stage {status.stage} since {status.stage_since}.", *lines]
+    runner, facts = fleet.runner.get(attempt.runner), fleet.power.get(attempt.runner)
+    asleep = explain_runner(runner, None, facts, policy, now) if runner and facts else ""
+    lines += [asleep] if asleep else []
     if episode.cancel_requested:
         lines.append("Its cancellation was requested and has not been confirmed by the runner.")
     return lines

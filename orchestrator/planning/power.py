@@ -21,6 +21,7 @@ from orchestrator.planning.matching import Matched, Supply, Tier, match
 from orchestrator.planning.placement import occupied
 from orchestrator.planning.power_policy import PowerPolicy
 from orchestrator.planning.power_rules import as_if_ready, is_down, may_not_sleep, may_not_wake, sleeps_after_s
+from orchestrator.planning.strangers import to_see
 from orchestrator.planning.wakes import endings, judgements, wakes
 
 Facts = Mapping[str, PowerFacts]
@@ -39,7 +40,8 @@ def plan_power(
     runners = sorted(fleet.runners, key=lambda runner: runner.name)
     facts = {runner.name: power.get(runner.name) or PowerFacts(runner=runner.name) for runner in runners}
     matched = match_fleet(fleet, facts, policy, now, warmth=warmth)
-    woken = tuple(wakes(fleet, runners, facts, matched.awaits, policy, now))
+    unseen = to_see(fleet, facts, matched, policy, now)
+    woken = tuple(wakes(fleet, runners, facts, matched.awaits | unseen, policy, now))
     begun = tuple(canaries.due(fleet, policy, now))
     wanted = {*(one.runner for one in (*begun, *matched.assign, *woken)), *matched.awaits}
     wanted |= {canary.pinned_runner for canary in fleet.canaries}

@@ -12,7 +12,8 @@ from orchestrator.domain.wake import STAGES
 from orchestrator.planning.deadlines import expected_s
 from orchestrator.planning.placement import unfit
 from orchestrator.planning.power_policy import PowerPolicy
-from orchestrator.planning.power_rules import as_if_ready, is_down, may_not_sleep, may_not_wake, probe_at
+from orchestrator.planning.power_rules import DECLARED, as_if_ready, is_down, may_not_sleep, may_not_wake, probe_at
+from orchestrator.planning.strangers import explain_stranger, is_stranger
 from orchestrator.planning.wakes import room
 
 
@@ -23,6 +24,9 @@ def explain_runner(
     between it and the campaign (None: any)."""
     if runner.health is Health.QUARANTINED:
         return _quarantined(runner, campaign, facts, policy)
+    if is_stranger(runner, facts):
+        waking = runner.operation is Operation.WAKING
+        return _waking(runner, facts, now) if waking else explain_stranger(runner, facts, policy, now)
     problem = unfit(as_if_ready(runner), campaign) if campaign is not None else ""
     if problem:
         return ""
@@ -61,6 +65,14 @@ def explain_idle(runner: Runner, facts: PowerFacts, policy: PowerPolicy, now: da
     return f"{runner.name} {bar}." if bar else ""
 
 
+def explain_gpu(runner: Runner) -> str:
+    """Of a machine that answered without a Vulkan device, and of which none was declared: what follows from that."""
+    if runner.hello is None or runner.hello.gpus or runner.tags & DECLARED.keys():
+        return ""
+    why = f" ({runner.hello.gpu_problem})" if runner.hello.gpu_problem else ""
+    return f"It shows no Vulkan device{why}, and takes episodes that need none."
+
+
 def _waking(runner: Runner, facts: PowerFacts, now: datetime) -> str:
     wake = facts.wake
     if wake is None:
@@ -70,7 +82,8 @@ def _waking(runner: Runner, facts: PowerFacts, now: datetime) -> str:
     of = f"of an expected {likely_s:.0f} s" if likely_s is not None else f"of at most {wake.deadline_s:.0f} s"
     waits = f"; it waits for {STAGES[wake.awaited].awaited}" if wake.awaited else ""
     late = f", given up after {wake.deadline_s:.0f} s" if likely_s is not None and gone_s > likely_s else ""
-    return f"{runner.name} is waking, {gone_s:.0f} s {of}{late}{waits}."
+    see = " It has never answered: what it offers is known then." if runner.hello is None else ""
+    return f"{runner.name} is waking, {gone_s:.0f} s {of}{late}{waits}.{see}"
 
 
 def _quarantined(runner: Runner, campaign: CampaignFacts | None, facts: PowerFacts, policy: PowerPolicy) -> str:

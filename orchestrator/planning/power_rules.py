@@ -7,12 +7,16 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from orchestrator.domain.episode import CampaignFacts
 from orchestrator.domain.power import PowerFacts
 from orchestrator.domain.runner import Health, Operation, Power, Runner, Service
 from orchestrator.domain.wake import GpuNeed, SleepKind, WakeRecord
 from orchestrator.planning.breakeven import break_even
 from orchestrator.planning.power_policy import Bucket, PowerPolicy
 from runner_agent.protocol import Hello
+
+DECLARED = {"vulkan": GpuNeed.ANY, "gpu": GpuNeed.HARDWARE}
+"""What these tags say of a machine's devices; only real ones are called gpu."""
 
 REPLAYED = 16
 """Times to fill the bucket that are looked back on."""
@@ -80,12 +84,18 @@ def tokens(starts: Iterable[datetime], bucket: Bucket, now: datetime) -> int:
 
 
 def gpu_need(runner: Runner, facts: PowerFacts) -> GpuNeed:
-    """The best device that it has reported or was asked for. Its newest hello alone would excuse a card that got lost;
-    `failures_since`, an operator's word, does."""
+    """The best device that it has reported, was asked for, or has by an operator's tags. Its newest hello alone would
+    excuse a card that got lost; `failures_since`, an operator's word, does."""
     forgiven = facts.failures_since
     asked = [record.gpu for record in facts.wakes if forgiven is None or record.ended_at > forgiven]
     shown = gpu_shown(runner.hello) if runner.hello else GpuNeed.NONE
-    return max([*asked, shown])
+    return max([*asked, shown, *(DECLARED[tag] for tag in runner.tags & DECLARED.keys())])
+
+
+def gpu_wanted(campaign: CampaignFacts) -> GpuNeed:
+    """The device that its episodes cannot do without."""
+    wanted = [DECLARED[tag] for tag in campaign.needs_tags if tag in DECLARED]
+    return max([*wanted, GpuNeed.ANY if campaign.needs_vram_bytes else GpuNeed.NONE])
 
 
 def gpu_shown(hello: Hello) -> GpuNeed:

@@ -9,10 +9,18 @@ from datetime import datetime, timedelta
 from orchestrator.domain.fleet import FleetState
 from orchestrator.domain.power import EndSuspend, EndWake, PowerAction, PowerFacts, Quarantine, Readmit, Wake
 from orchestrator.domain.runner import Health, Operation, Runner, Service
-from orchestrator.domain.wake import WakeRecord, WakeStage, because
+from orchestrator.domain.wake import GpuNeed, WakeRecord, WakeStage, because
 from orchestrator.planning.deadlines import deadline_s
 from orchestrator.planning.power_policy import PowerPolicy
-from orchestrator.planning.power_rules import gpu_need, is_down, may_not_wake, probe_at, quarantine_due, tokens
+from orchestrator.planning.power_rules import (
+    gpu_need,
+    gpu_wanted,
+    is_down,
+    may_not_wake,
+    probe_at,
+    quarantine_due,
+    tokens,
+)
 
 GRACE = timedelta(seconds=120)
 """Whoever looks after a wake ends it at its deadline; only where that did not happen does the planner.
@@ -51,7 +59,8 @@ def wakes(
     now: datetime,
 ) -> Iterator[Wake]:
     """As many as there is room for: first machines that hold something to be fetched, then those whose last wake was
-    not proven though they answered, then those that the queue needs, in its order, and last those on probation."""
+    not proven though they answered, then those that the queue needs, in its order, and last those on probation.
+    `awaits`: whom the queue needs, and for which episodes."""
     free = room(runners, facts, policy, now)
     wanted = dict.fromkeys(
         [
@@ -68,8 +77,9 @@ def wakes(
         waking = free.waking + nth
         learned_s = deadline_s(one.wakes, one.sleeps, waking=waking, failures=len(one.failures))
         limit_s = min(policy.wake_limit_s, learned_s)
-        probe = fleet.runner[name].health is Health.QUARANTINED
-        episodes, gpu = awaits.get(name, ()), gpu_need(fleet.runner[name], one)
+        probe = fleet.runner[name].health is Health.QUARANTINED and one.by_wakes
+        episodes = awaits.get(name, ())
+        gpu = max(gpu_need(fleet.runner[name], one), _gpu_wanted(fleet, name, episodes))
         yield Wake(
             runner=name, slept=one.sleeps, deadline_s=limit_s, waking=waking, gpu=gpu, episodes=episodes, probe=probe
         )
@@ -78,13 +88,23 @@ def wakes(
 def _holding(
     fleet: FleetState, runners: Sequence[Runner], facts: Facts, policy: PowerPolicy, now: datetime
 ) -> Iterator[str]:
-    """Down, with an attempt in force that only they can report, give up or hand over."""
+    """Down, with an attempt in force that only they can report, give up or hand over: whether they are given other
+    work makes no difference. Those quarantined for their wakes have a time for that."""
     holders = {attempt.runner for attempt in fleet.attempts if attempt.ended is None}
     for runner in runners:
         one = facts[runner.name]
-        waits = runner.name in holders and _wakeable(runner) and is_down(runner, one)
+        left_alone = runner.service is Service.RETIRED or (runner.health is Health.QUARANTINED and one.by_wakes)
+        waits = runner.name in holders and not left_alone and is_down(runner, one)
         if waits and not may_not_wake(runner, one, policy, now):
             yield runner.name
+
+
+def _gpu_wanted(fleet: FleetState, name: str, episodes: Sequence[str]) -> GpuNeed:
+    """What a machine that never said what it has is to show, by the episodes for whose sake it is woken."""
+    if not episodes or fleet.runner[name].hello is not None:
+        return GpuNeed.NONE
+    campaigns = {episode.campaign_id for episode in fleet.queued if episode.id in episodes}
+    return max((gpu_wanted(fleet.campaign[one]) for one in campaigns), default=GpuNeed.NONE)
 
 
 def _unproven(runners: Sequence[Runner], facts: Facts, policy: PowerPolicy, now: datetime) -> Iterator[str]:

@@ -55,11 +55,15 @@ def begin_wake(session: Session, action: Wake, now: datetime, actor: str = OURSE
     values = {"operation": str(Operation.WAKING), "wake": from_attempt(attempt), "suspend_sent_at": None}
     # An operator may wake what is out of service, to look at it.
     services = [one for one in Service if one is not Service.RETIRED]
-    if actor == OURSELVES and not _has_canary(session, action.episodes):
+    wanted = _has_canary(session, action.episodes) or _holds_attempt(session, action.runner)
+    if actor == OURSELVES and not wanted:
         services = [Service.IN_SERVICE]
     in_service = col(RunnerRow.service).in_([str(one) for one in services])
     if not _change(session, action.runner, (col(RunnerRow.operation) == str(Operation.NONE), in_service), values):
         return False
+    # That it was silent before it was started says nothing of it any more.
+    silent = (col(RunnerRow.power) == str(Power.UNREACHABLE),)
+    _change(session, action.runner, silent, {"power": str(Power.UNKNOWN)})
     told = {"deadline_s": round(action.deadline_s, 1), "episodes": list(action.episodes), "probe": action.probe}
     log_runner_event(session, action.runner, "wake-started", actor=actor, now=now, data=told)
     for episode_id in action.episodes:
@@ -145,8 +149,12 @@ def has_work(session: Session, runner: str) -> bool:
     """Whether an episode holds a slot of it, or an attempt on it has not ended."""
     leased = (EpisodeRow.runner == runner, col(EpisodeRow.phase).in_([str(phase) for phase in LEASED]))
     held = session.exec(select(func.count()).select_from(EpisodeRow).where(*leased)).one()
+    return held > 0 or _holds_attempt(session, runner)
+
+
+def _holds_attempt(session: Session, runner: str) -> bool:
     live = (AttemptRow.runner == runner, col(AttemptRow.ended).is_(None))
-    return held + session.exec(select(func.count()).select_from(AttemptRow).where(*live)).one() > 0
+    return session.exec(select(AttemptRow.id).where(*live)).first() is not None
 
 
 def refuse_suspend(session: Session, runner: str, since: datetime, why: str, until: datetime, now: datetime) -> bool:

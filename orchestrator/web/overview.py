@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 from orchestrator.domain.fleet import FleetState
 from orchestrator.domain.phases import LEASED
 from orchestrator.planning.fairness import in_turn
-from orchestrator.planning.power_explain import explain_idle, explain_runner
+from orchestrator.planning.power_explain import explain_gpu, explain_idle, explain_runner
 from orchestrator.planning.power_policy import PowerPolicy
 from orchestrator.service.services import Services
 from orchestrator.store.convert import to_runner
@@ -40,10 +40,11 @@ def overview(session: Session, services: Services, limit: int) -> Json:
 
 
 def view_of(fleet: FleetState, row: RunnerRow, policy: PowerPolicy, now: datetime) -> Json:
-    """A runner as all routes show it. `why`: what it is doing on the way to ready, or what keeps it awake."""
+    """A runner as all routes show it. `why`: what it is doing on the way to ready, or what keeps it awake; `note`:
+    what follows from what it has."""
     runner = to_runner(row)
     leases = fleet.leases.get(row.name, ())
-    view = runner_view(row, runner, [episode.id for episode in leases])
+    view = {**runner_view(row, runner, [episode.id for episode in leases]), "note": explain_gpu(runner)}
     facts = fleet.power.get(row.name)
     if facts is None:
         return view

@@ -39,6 +39,7 @@ def details(runner: Runner) -> Iterator[str]:
         "state": runner.state,
         "detail": runner.detail,
         "why": runner.why,
+        "note": runner.note,
         "kind": runner.kind,
         "address": f"{runner.user}@{runner.host}:{runner.port}" if runner.host else None,
         "home": runner.home,

@@ -104,9 +104,8 @@ def test_an_episode_that_could_not_start_wakes_nobody(waits: dict[str, Any]) -> 
         {"service": Service.OUT_OF_SERVICE},
         {"health": Health.QUARANTINED},
         {"hello": hello(tags=("linux",))},
-        {"hello": None},
     ],
-    ids=("draining", "out of service", "quarantined", "without the tag", "never seen"),
+    ids=("draining", "out of service", "quarantined", "without the tag"),
 )
 def test_a_machine_that_could_not_take_the_episode_sleeps_on(unfit: dict[str, Any]) -> None:
     state = fleet(runners=(asleep(**unfit),), episodes=queue())
@@ -135,6 +134,33 @@ def test_an_attempt_on_a_sleeping_machine_wakes_it_before_the_queue_does() -> No
     holding = replace(state, episodes=held, attempts=(attempt("done", runner="gpu01"),))
     actions = planned(holding, power, replace(POLICY, waking_max=1))
     assert woken(actions) == ["gpu01"]
+
+
+@pytest.mark.parametrize(
+    ("taken_out", "woken_up"),
+    [
+        ({"service": Service.DRAINING}, ["gpu01"]),
+        ({"service": Service.OUT_OF_SERVICE}, ["gpu01"]),
+        ({"service": Service.RETIRED}, []),
+        ({"health": Health.QUARANTINED}, ["gpu01"]),
+    ],
+)
+def test_what_a_sleeping_machine_holds_is_fetched_though_it_gets_no_more_work(
+    taken_out: dict[str, Any], woken_up: list[str]
+) -> None:
+    state = fleet(runners=(asleep(**taken_out),), episodes=queue())
+    held = started("done", Phase.COLLECTING, runner="gpu01")
+    holding = replace(state, episodes=(*state.episodes, held), attempts=(attempt("done", runner="gpu01"),))
+    assert planned(state, known(facts())) == ()
+    actions = planned(holding, known(facts()))
+    assert woken(actions) == woken_up
+    assert all(action.episodes == () for action in actions if isinstance(action, Wake))
+
+
+def test_a_machine_quarantined_for_its_wakes_is_not_woken_more_often_for_what_it_holds() -> None:
+    held = started("done", Phase.COLLECTING, runner="gpu01")
+    state = fleet(runners=(SICK,), episodes=(held,), attempts=(attempt("done", runner="gpu01"),))
+    assert planned(state, known(quarantined(hours_ago=0.9))) == ()
 
 
 # Limits.

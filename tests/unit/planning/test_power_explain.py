@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.domain.power import PowerFacts
-from orchestrator.domain.runner import Health, Operation, Runner
+from orchestrator.domain.runner import Health, Operation, Power, Runner
 from orchestrator.domain.wake import StageTime, WakeStage
+from orchestrator.planning.explain import explain
 from orchestrator.planning.power import match_fleet
-from orchestrator.planning.power_explain import explain_idle, explain_runner, explain_wait
+from orchestrator.planning.power_explain import explain_gpu, explain_idle, explain_runner, explain_wait
 from orchestrator.planning.power_policy import PowerPolicy
-from tests.unit.planning.builders import NOW, campaign, episode, fleet, hello
+from tests.unit.planning.builders import NOW, attempt, campaign, episode, fleet, hello, started, status
 from tests.unit.planning.sleepers import asleep, facts, failed, idle, known, seconds, waking, woke
 
 POLICY = PowerPolicy()
@@ -69,6 +70,56 @@ def test_a_machine_that_answers_though_its_wake_failed_is_proven_before_it_is_us
 def test_where_power_is_not_the_obstacle_it_is_silent() -> None:
     assert told(idle(), facts()) == ""
     assert told(asleep(hello=hello(tags=("linux",))), facts()) == ""
+
+
+NEW = asleep(power=Power.UNREACHABLE, hello=None)
+
+
+def test_a_machine_that_never_answered_says_what_it_takes_to_be_woken() -> None:
+    assert told(NEW, facts()) == (
+        "gpu01 has never answered, and is woken once to see what it offers, where no other runner can take an episode."
+    )
+    assert told(NEW, facts(wakes=(failed(),))) == (
+        "gpu01 has never answered, and failed to wake once (sent, but no answer to ARP)"
+        " and is tried again at 12:00:30 UTC."
+    )
+    assert told(replace(NEW, operation=Operation.WAKING), facts(wake=waking(came=UP))) == (
+        "gpu01 is waking, 41 s of at most 180 s; it waits for its SSH port."
+        " It has never answered: what it offers is known then."
+    )
+
+
+def test_an_episode_knows_which_unknown_machine_is_woken_for_its_sake_and_why_not_yet() -> None:
+    waits = episode()
+    state = fleet(runners=(NEW,), episodes=(waits,), power=known(facts()))
+    assert (
+        "No runner that is known can take it now, so gpu01 is to be woken to see what it offers: the next tick does."
+    ) in explain(state, waits, NOW, POLICY)
+    full = replace(state, runners=(NEW, asleep("b", operation=Operation.WAKING, hello=hello(tags=()))))
+    one = replace(POLICY, waking_max=1)
+    (line,) = [line for line in explain(full, waits, NOW, one) if "to see what it offers:" in line]
+    assert line.endswith("to see what it offers: 1 of at most 1 machines are waking.")
+
+
+def test_an_episode_whose_attempt_is_on_a_sleeping_machine_knows_what_that_machine_does() -> None:
+    held = started(runner="gpu01")
+    up = asleep(operation=Operation.WAKING)
+    state = fleet(
+        runners=(up,),
+        episodes=(held,),
+        attempts=(attempt(runner="gpu01", status=status("exited")),),
+        power=known(facts(wakes=(woke(65),), wake=waking(came=UP))),
+    )
+    assert "gpu01 is waking, 41 s of an expected 65 s; it waits for its SSH port." in explain(state, held, NOW, POLICY)
+
+
+def test_a_machine_without_a_device_says_what_follows_unless_it_should_have_one() -> None:
+    bare = idle(hello=hello(gpus=(), gpu_problem="there is no libvulkan"))
+    assert explain_gpu(bare) == (
+        "It shows no Vulkan device (there is no libvulkan), and takes episodes that need none."
+    )
+    assert explain_gpu(replace(bare, tags=frozenset({"vulkan"}))) == ""
+    assert explain_gpu(idle()) == explain_gpu(NEW) == ""
 
 
 def waited(runners: tuple[Runner, ...], *all_facts: PowerFacts, policy: PowerPolicy = POLICY) -> str:
