@@ -6,6 +6,8 @@ import os
 import re
 from pathlib import Path
 
+from runner_agent.control import InfrastructureFault
+from runner_agent.device_tags import SOFTWARE
 from runner_agent.protocol import Gpu
 
 SHARED = "/dev/dri"
@@ -23,11 +25,21 @@ def find(primary: Number | None, render: Number | None, root: Path = Path("/")) 
     return tuple(path for path in found if path)
 
 
-def only(devices: tuple[str, ...], gpu: Gpu) -> tuple[str, ...]:
-    """The device files to show where just this GPU is to be seen: its own in place of all that are some GPU's. Where
-    its own are not known, all of them."""
+def chosen(device_uuid: str, gpus: tuple[Gpu, ...]) -> Gpu:
+    """Raises InfrastructureFault where it is not among them."""
+    for gpu in gpus:
+        if gpu.device_uuid == device_uuid:
+            return gpu
+    have = ", ".join(f"{gpu.device_uuid} ({gpu.name})" for gpu in gpus) or "none"
+    raise InfrastructureFault(f"the Vulkan device {device_uuid} is not here; the devices are {have}")
+
+
+def only(devices: tuple[str, ...], gpu: Gpu, gpus: tuple[Gpu, ...]) -> tuple[str, ...]:
+    """The device files to show where just this one of all `gpus` is to be seen: its own in place of all that are some
+    GPU's; beside a device of software none that are another's. Where its own are not known, all of them."""
     if not gpu.nodes:
-        return devices
+        theirs = {node for other in gpus for node in other.nodes} if gpu.device_type == SOFTWARE else set[str]()
+        return tuple(path for path in devices if path not in theirs and not (theirs and path == SHARED))
     unclear = gpu.vendor == "NVIDIA" and not any(NVIDIA.fullmatch(node) for node in gpu.nodes)
     foreign = [path for path in devices if path == SHARED or (NVIDIA.fullmatch(path) and not unclear)]
     return (*gpu.nodes, *(path for path in devices if path not in foreign and path not in gpu.nodes))

@@ -101,9 +101,11 @@ class Seam:
         self._tallies: dict[bool, Tally] = {}
         self._count_at_s = 0.0
 
-    def show_only(self, gpu: Gpu) -> None:
-        """From now on no process of the attempt sees another GPU, as far as its device files are known."""
-        self.machine = replace(self.machine, devices=device_nodes.only(self.machine.devices, gpu))
+    def show_only(self, device_uuid: str, gpus: tuple[Gpu, ...]) -> None:
+        """From now on no process of the attempt sees another of the machine's `gpus`, as far as their device files are
+        known. Raises InfrastructureFault where that device is not among them."""
+        shown = device_nodes.only(self.machine.devices, device_nodes.chosen(device_uuid, gpus), gpus)
+        self.machine = replace(self.machine, devices=shown)
 
     def run(self, wish: Wish, streams: Streams, limit_s: float) -> Outcome:
         """Runs a confined command. Raises Interrupted once it is killed because the attempt is to end, DiskFloor where

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from runner_agent import clock, failpoints, files, protocol
+from runner_agent import clock, devices, failpoints, files, protocol
 from runner_agent.confinement import SandboxUnavailable
 from runner_agent.context import Context
 from runner_agent.control import Control, InfrastructureFault, Interrupted
@@ -78,6 +78,10 @@ def regraded(earlier: ExitRecord, stages: tuple[StageRecord, ...], problem: str,
 def _grade(context: Context, steps: Steps) -> str:
     """Why it is not graded, or an empty text."""
     try:
+        if context.spec.gpu:
+            # Its device files may have other numbers by now.
+            agent = (context.seam.machine.python, "-I", "-S", str(context.seam.agent_file))
+            context.seam.show_only(context.spec.gpu, devices.probe(agent).gpus)
         steps.take("grade", lambda: grade.run(context))
         return "" if context.found.graded else "the checks could not be read"
     except Interrupted as stop:

@@ -19,7 +19,7 @@ from runner_agent.equip import equip
 from runner_agent.hello import boot_id
 from runner_agent.home import AttemptFolder, Home
 from runner_agent.observation import is_gradable, tell_ended
-from runner_agent.protocol import Command, ExitReason, ExitRecord, Gpu, LaunchSpec
+from runner_agent.protocol import Command, ExitReason, ExitRecord, LaunchSpec
 from runner_agent.stages import baseline, checkout, commands, grade, pack, quiesce, session, smoke, tests
 from runner_agent.steps import Steps
 
@@ -120,7 +120,7 @@ class Walk:
         if said.sandbox_problem:
             raise SandboxUnavailable(f"SANDBOX_UNAVAILABLE: {said.sandbox_problem}; nothing runs unconfined")
         if spec.gpu:
-            context.seam.show_only(_wanted(spec.gpu, said.gpus))
+            context.seam.show_only(spec.gpu, said.gpus)
         self._steps.take("baseline", lambda: baseline.run(context))
         self._steps.take("checkout", lambda: checkout.run(context))
         if spec.agent is not None:
@@ -176,14 +176,6 @@ class Walk:
             self._context.seam.close()
             for path in (folder.tree, folder.baseline, folder.scratch, *(() if keep else (folder.judged,))):
                 files.remove_tree(path)
-
-
-def _wanted(device_uuid: str, gpus: tuple[Gpu, ...]) -> Gpu:
-    for gpu in gpus:
-        if gpu.device_uuid == device_uuid:
-            return gpu
-    have = ", ".join(f"{gpu.device_uuid} ({gpu.name})" for gpu in gpus) or "none"
-    raise InfrastructureFault(f"the Vulkan device {device_uuid} is not here; the devices are {have}")
 
 
 def _public(spec: LaunchSpec) -> dict[str, Any]:

@@ -96,6 +96,18 @@ def test_a_late_grading_that_is_killed_leaves_the_ungraded_record_and_its_files(
     assert spec.attempt_id not in [each.attempt_id for each in rig.statuses()]
 
 
+def test_a_late_grading_looks_for_the_device_that_its_attempt_was_for(rig: Rig) -> None:
+    spec = ungraded(rig, "late-device")
+    # As if its card had been pulled since.
+    launch = rig.home.attempt(spec.attempt_id).launch
+    launch.write_text(json.dumps({**json.loads(launch.read_text()), "gpu": "00000000-0000-0000-0000-000000000042"}))
+    rig.link.grade(checks(spec, HIDDEN))
+    status = rig.end(spec)
+    assert status.exit is not None
+    assert status.exit.graded is False
+    assert "the Vulkan device 00000000-0000-0000-0000-000000000042 is not here" in status.exit.detail
+
+
 def test_a_late_grading_can_be_cancelled(rig: Rig) -> None:
     spec = ungraded(rig, "late-cancel")
     before = rig.pull(spec)
