@@ -30,6 +30,10 @@ SEED = 24
 RUNS = 200
 BED = "bed"
 APART_MOST_S = 0.02
+HANDICAP_S = 0.002
+"""By so much later begins who won last: the two stay close, however busy the machine is and whichever is slower."""
+
+LEAD_STEP_S = 0.002
 STAND_IN = """
 import os, sys, time
 sys.path.insert(0, os.path.dirname(__file__))
@@ -78,11 +82,15 @@ def test_of_a_launch_and_a_suspend_at_once_exactly_one_wins(rig: Rig, homes: Pat
     chance = random.Random(SEED)
     agent = stand_in(homes / "agent")
     won: dict[str, list[Home]] = {"launch": [], "suspend": []}
+    lead_s = 0.0
     for run in range(RUNS):
         home = Home(homes / f"home-{run}")
         home.root.mkdir()
-        winner = one_race(home, agent, rig.spec(f"race-{run}"), chance.uniform(-APART_MOST_S, APART_MOST_S))
+        apart_s = lead_s + chance.uniform(-APART_MOST_S, APART_MOST_S)
+        winner = one_race(home, agent, rig.spec(f"race-{run}"), apart_s)
         won[winner].append(home)
+        # Whoever lost starts earlier in the next: the races stay close on machines of any speed.
+        lead_s += LEAD_STEP_S if winner == "launch" else -LEAD_STEP_S
     print({name: len(homes) for name, homes in won.items()})
     for home in won["suspend"]:
         fell_asleep(home)
