@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from orchestrator.machines.link import Link
 from orchestrator.machines.local import LocalLink
 from runner_agent.home import Home
 from runner_agent.protocol import (
@@ -66,7 +67,7 @@ def make_repository(folder: Path, files: Mapping[str, str] = FILES) -> str:
 @dataclass(frozen=True, kw_only=True)
 class Rig:
     root: Path
-    link: LocalLink
+    link: Link
     commit: str
 
     @staticmethod
