@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 from hypothesis import settings
@@ -14,6 +15,10 @@ settings.load_profile("matins")
 
 for _name in [name for name in os.environ if name.startswith("MATINS_")]:
     del os.environ[_name]
+
+# A shell that starts the run in the background has Ctrl-C ignored, and every program that a test starts inherits that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _skipped: list[str] = []
 

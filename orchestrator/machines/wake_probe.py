@@ -19,7 +19,7 @@ from orchestrator.machines.link import Link
 from orchestrator.machines.ssh_connect import connect, shut
 from orchestrator.machines.wol import WakeTarget, send_burst
 from orchestrator.planning.power_rules import gpu_shown
-from orchestrator.planning.wake_steps import Look, Send, came, missed, next_step, sent
+from orchestrator.planning.wake_steps import LOOK_S, Look, Send, came, missed, next_step, sent
 from runner_agent.protocol import Hello, ReportRequest
 
 PAUSE_S = 0.5
@@ -67,9 +67,16 @@ def prove(
         try:
             wake = _take(step, wake, senses, clock)
         except (LinkError, LinkRefused, OSError) as error:
-            wake = missed(wake, _said(error))
+            if not (wake.missing and _ran_out(step, error)):
+                wake = missed(wake, _said(error))
         if len(wake.came) == len(before.came) and not (isinstance(step, Send) and wake.packets > before.packets):
             pause(PAUSE_S)
+
+
+def _ran_out(step: Send | Look, error: Exception) -> bool:
+    """Whether a look was cut short by the wake's own deadline: what was seen before says more."""
+    late = isinstance(error, TimeoutError) or (isinstance(error, LinkError) and error.kind == "timeout")
+    return late and isinstance(step, Look) and step.limit_s < LOOK_S[step.stage]
 
 
 def _take(step: Send | Look, wake: WakeAttempt, senses: Senses, clock: Callable[[], datetime]) -> WakeAttempt:

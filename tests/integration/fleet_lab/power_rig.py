@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
 
-from tests.fleet_lab import FleetLab, Machine
+from orchestrator.domain.wake import SleepKind
+from tests.fleet_lab import FleetLab, Machine, Power
 from tests.fleet_lab.orchestrator import LabOrchestrator
 from tests.orchestrator import Json, wait_for
 
 UP_S = 60.0
 DOWN_S = 120.0
+
+QUICK = {
+    "tick_s": "0.3",
+    "observe_s": "0.3",
+    "sleep_rule": "fixed",
+    "sleep_idle_s": "1",
+    "wake_settle_s": "1",
+    # Suspended, a machine of the lab does not stop CLOCK_MONOTONIC: woken, it takes launches once this is over.
+    "suspend_limit_s": "5",
+    "wake_back_off_s": "1",
+    "worker_threads": "16",
+}
+OFF: dict[SleepKind, Power] = {SleepKind.POWER_OFF: "off", SleepKind.SUSPEND: "suspended"}
 
 
 class Sleepers(LabOrchestrator):
@@ -28,7 +43,7 @@ class Sleepers(LabOrchestrator):
         assert answer.is_success, f"{path}: {answer.text}{self.tail()}"
         return answer.json()
 
-    def add_sleeper(self, machine: Machine, sleeps: str = "power-off") -> None:
+    def add_sleeper(self, machine: Machine, sleeps: SleepKind = SleepKind.POWER_OFF) -> None:
         self.post(
             "runners",
             name=machine.name,
@@ -40,7 +55,7 @@ class Sleepers(LabOrchestrator):
             mac=machine.mac,
             broadcast=self.lab.broadcast,
             interface=self.lab.interface,
-            sleeps=sleeps,
+            sleeps=str(sleeps),
         )
 
     def answers(self) -> bool:
@@ -64,13 +79,20 @@ class Sleepers(LabOrchestrator):
         wait_for(lambda: self.runner(machine.name)["state"] in states, limit_s, explain)
 
 
-def all_asleep(matins: Sleepers, lab: FleetLab, sleeps: str = "power-off") -> None:
-    """Every machine of the lab is switched on, added and known, and then sleeps because nobody needs it."""
+def all_asleep(
+    matins: Sleepers, lab: FleetLab, sleeps: Mapping[str, SleepKind] | None = None, *, told: bool = False
+) -> None:
+    """Every machine of the lab is switched on, added and known, and then sleeps because nobody needs it, or because an
+    operator has `told` it to; off, unless `sleeps` names another way for it."""
+    how = {machine.name: (sleeps or {}).get(machine.name, SleepKind.POWER_OFF) for machine in lab.machines}
     for machine in lab.machines:
         machine.press_button()
     for machine in lab.machines:
         machine.wait_until("on")
-        matins.add_sleeper(machine, sleeps)
+        matins.add_sleeper(machine, how[machine.name])
+    for machine in lab.machines if told else ():
+        matins.wait_for_state(machine, "idle")
+        matins.post(f"runners/{machine.name}/sleep", by="ada")
     for machine in lab.machines:
         matins.wait_for_state(machine, "asleep", limit_s=DOWN_S)
-        machine.wait_until("off" if sleeps == "power-off" else "suspended")
+        machine.wait_until(OFF[how[machine.name]])

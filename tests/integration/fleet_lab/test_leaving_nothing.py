@@ -187,7 +187,11 @@ def test_nothing_of_a_lab_is_seen_on_this_machines_own_interfaces(lab: FleetLab)
 def test_the_lab_to_play_with_says_how_and_ends_when_asked(number: signal.Signals) -> None:
     need(*PARTS)
     argv = [sys.executable, "-m", "tests.fleet_lab", "--machines", "2", "--order", "gpu02=no-sshd"]
-    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as play:
+    with (
+        subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as play,
+        contextlib.ExitStack() as stack,
+    ):
+        stack.callback(play.kill)
         assert play.stdout is not None
         said = ""
         while "Waiting for Ctrl-C" not in said:

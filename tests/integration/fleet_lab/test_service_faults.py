@@ -1,87 +1,161 @@
-"""Machines that do not come up: Matins names what is missing, tries again, and goes on without them."""
+"""Machines that do not come up: Matins names what is missing, tries again, and goes on without them.
+
+Every fault has a machine of its own, and all are woken at once, so that this takes as long as the slowest."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from orchestrator.domain.wake import STAGES, WakeStage
 from tests.components import need
-from tests.fleet_lab import FaultName, FleetLab, Machine
-from tests.integration.fleet_lab.power_rig import Sleepers, all_asleep
+from tests.fleet_lab import FAULTS, FaultName, FleetLab, Machine
+from tests.integration.fleet_lab.power_rig import QUICK, Sleepers, all_asleep
 from tests.integration.service.toy import make_toy
-from tests.orchestrator import wait_for
+from tests.orchestrator import Json, wait_for
 
-WAKE_LIMIT_S = 20.0
-THREE_FAILURES_S = 180.0
+pytestmark = pytest.mark.timeout(600)
 
-# The stage at which each wake has to fail, and what is seen instead; a busy machine may be too slow for that at times.
-FAULTY: dict[FaultName, tuple[WakeStage, str]] = {
-    "never-wakes": (WakeStage.LINK, "no answer"),
-    "no-sshd": (WakeStage.TCP, "refused"),
-    "wrong-host-key": (WakeStage.SSH, "was pinned"),
-    "no-vulkan-device": (WakeStage.VULKAN, "no compatible driver"),
+PATIENT = {**QUICK, "sleep_rule": "never", "wake_limit_s": "25", "wake_back_off_s": "600"}
+"""A busy machine is given time for every stage that will come; what fails then is not tried again."""
+HASTY = {"wake_limit_s": "3", "wake_back_off_s": "1"}
+ROUND_S = 120.0
+EPISODE_S = 180.0
+
+# What dies in the middle may be missed at any step.
+ANYWHERE = (WakeStage.LINK, WakeStage.TCP, WakeStage.SSH, WakeStage.BOOT_ID, WakeStage.HELLO)
+# The stages at which each wake may fail, and words of what is seen instead.
+FAULTY: dict[FaultName, tuple[tuple[WakeStage, ...], str]] = {
+    "never-wakes": ((WakeStage.LINK,), "no answer to ARP"),
+    "wrong-mac": ((WakeStage.LINK,), "no answer to ARP"),
+    "wol-disarmed-after-sleep": ((WakeStage.LINK,), "no answer to ARP"),
+    "no-sshd": ((WakeStage.TCP,), "refused"),
+    "wrong-host-key": ((WakeStage.SSH,), "was pinned"),
+    "dies-mid-wake": (ANYWHERE, ""),
+    "no-vulkan-device": ((WakeStage.VULKAN,), "no compatible driver"),
 }
+SLOW: dict[FaultName, float | None] = {"wakes-on-third-packet": None, "sshd-late": 3.0}
+ORDERED: tuple[FaultName, ...] = (*FAULTY, *SLOW)
+BY_COMMAND: dict[FaultName, int] = {"no-vulkan-device": 1, "wakes-on-third-packet": 0}
+"""Woken with `matins runner wake --wait --json`, and the exit status of that; the others are asked for over HTTP."""
 
 
-@pytest.fixture
-def own_lab(tmp_path: Path) -> Iterator[FleetLab]:
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """`answers`: what `runner wake --json` prints of each fault once its first wake is over."""
+
+    matins: Sleepers
+    healthy: Machine
+    machine: dict[FaultName, Machine]
+    answers: dict[FaultName, Json]
+    campaign: Path
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """Every machine was told to sleep, had its fault ordered, and was woken once, all at the same time."""
     need("bwrap", "git", "vulkan")
-    with FleetLab(len(FAULTY) + 1, shared=[tmp_path]) as lab:
-        yield lab
+    folder = tmp_path_factory.mktemp("service-faults")
+    with FleetLab(len(ORDERED) + 1, shared=[folder]) as lab:
+        matins = Sleepers(lab, folder / "home", agents_path=str(folder / "campaigns" / "agents"), **PATIENT)
+        healthy, *others = lab.machines
+        machine = dict(zip(ORDERED, others, strict=True))
+        machine["wol-disarmed-after-sleep"].order("wol-disarmed-after-sleep")
+        try:
+            matins.start()
+            all_asleep(matins, lab, told=True)
+            for fault, each in machine.items():
+                each.order(fault, seconds=SLOW.get(fault))
+            answers = wake_all(matins, machine)
+            campaign = make_toy(folder / "campaigns", matins.home / "token")
+            yield Fleet(matins=matins, healthy=healthy, machine=machine, answers=answers, campaign=campaign)
+        finally:
+            matins.stop()
 
 
-@pytest.fixture
-def matins(tmp_path: Path, own_lab: FleetLab) -> Iterator[Sleepers]:
-    running = Sleepers(
-        own_lab,
-        tmp_path / "home",
-        agents_path=str(tmp_path / "campaigns" / "agents"),
-        tick_s="0.3",
-        observe_s="0.3",
-        sleep_rule="fixed",
-        sleep_idle_s="1",
-        wake_back_off_s="1",
-        wake_limit_s=str(WAKE_LIMIT_S),
-    )
-    try:
-        yield running.start()
-    finally:
-        running.stop()
+def wake_all(matins: Sleepers, machine: dict[FaultName, Machine]) -> dict[FaultName, Json]:
+    with ThreadPoolExecutor(len(BY_COMMAND)) as pool:
+        commands = {fault: pool.submit(by_command, matins, machine[fault], code) for fault, code in BY_COMMAND.items()}
+        asked = {fault: each for fault, each in machine.items() if fault not in commands}
+        for each in asked.values():
+            matins.post(f"runners/{each.name}/wake", by="ada")
+        over: dict[FaultName, Json] = {fault: wait_until_over(matins, each) for fault, each in asked.items()}
+        over.update({fault: command.result() for fault, command in commands.items()})
+        return over
+
+
+def by_command(matins: Sleepers, machine: Machine, code: int) -> Json:
+    done = matins.matins("runner", "wake", machine.name, "--wait", f"{ROUND_S:g}", "--json", limit_s=2 * ROUND_S)
+    assert done.returncode == code, f"{done.stdout}{done.stderr}{matins.tail()}"
+    return json.loads(done.stdout)
+
+
+def wait_until_over(matins: Sleepers, machine: Machine) -> Json:
+    def asked() -> Json:
+        return matins.get(f"runners/{machine.name}/wake")
+
+    wait_for(lambda: not asked()["under_way"], ROUND_S, lambda: f"{asked()}\n{machine.log}\n{matins.tail()}")
+    return asked()
+
+
+def test_every_fault_is_ordered_here() -> None:
+    assert set(ORDERED) == set(FAULTS)
 
 
 @pytest.mark.fault(23)
-@pytest.mark.timeout(600)
-def test_each_fault_is_named_three_of_them_quarantine_and_the_episode_runs_elsewhere(
-    tmp_path: Path, own_lab: FleetLab, matins: Sleepers
-) -> None:
-    campaign = make_toy(tmp_path / "campaigns", matins.home / "token")
-    healthy, *faulty = own_lab.machines
-    all_asleep(matins, own_lab)
-    for machine, fault in zip(faulty, FAULTY, strict=True):
-        machine.order(fault)
-    matins.post(f"runners/{healthy.name}/drain", by="ada")
-    (one,) = matins.submit(campaign, "replay:doer")
+@pytest.mark.parametrize("fault", FAULTY)
+def test_a_failed_wake_has_the_name_of_its_fault(fleet: Fleet, fault: FaultName) -> None:
+    stages, words = FAULTY[fault]
+    answer, machine = fleet.answers[fault], fleet.machine[fault]
+    assert not answer["ready"]
+    assert answer["failed_stage"] in stages, answer
+    assert answer["reason"].startswith(STAGES[WakeStage(answer["failed_stage"])].missing)
+    assert words in answer["reason"]
+    (failed,) = fleet.matins.told(machine.name, "wake-failed")
+    assert (failed["stage"], failed["reason"]) == (answer["failed_stage"], answer["reason"])
+    assert fleet.matins.runner(machine.name)["health"] != "QUARANTINED"
+    assert machine.packets
 
-    wait_for(lambda: all(is_given_up(matins, machine) for machine in faulty), THREE_FAILURES_S, matins.tail)
-    for machine, (stage, words) in zip(faulty, FAULTY.values(), strict=True):
+
+@pytest.mark.parametrize("fault", SLOW)
+def test_a_slow_wake_ends_ready(fleet: Fleet, fault: FaultName) -> None:
+    answer, machine = fleet.answers[fault], fleet.machine[fault]
+    assert (answer["ready"], answer["reason"]) == (True, "")
+    assert [stage["name"] for stage in answer["stages"]] == [str(stage) for stage in WakeStage]
+    assert fleet.matins.told(machine.name, "wake-failed") == []
+    assert len(fleet.matins.told(machine.name, "woken")) == 1
+
+
+@pytest.mark.fault(23)
+def test_three_failures_quarantine_and_the_episode_runs_elsewhere_at_no_cost(fleet: Fleet) -> None:
+    """The wake before was the first failure of each."""
+    matins, healthy = fleet.matins, fleet.healthy
+    hopeless = [fleet.machine["never-wakes"], fleet.machine["no-vulkan-device"]]
+    for machine in {healthy, *fleet.machine.values()} - set(hopeless):
+        matins.post(f"runners/{machine.name}/drain", by="ada")
+    matins.stop()
+    matins.start(**HASTY)
+    (one,) = matins.submit(fleet.campaign, "replay:doer")
+
+    wait_for(lambda: sum(is_given_up(matins, machine) for machine in hopeless) == len(hopeless), ROUND_S, matins.tail)
+    for machine in hopeless:
         # The operator may have asked for one more before the next plan.
-        failed = matins.told(machine.name, "wake-failed")[:3]
-        assert len(failed) == 3
-        assert {told["stage"] for told in failed} == {stage}
-        assert all(told["reason"].startswith(STAGES[stage].missing) for told in failed)
-        assert any(words in told["reason"] for told in failed), failed
-        assert matins.runner(machine.name)["detail"] == failed[-1]["reason"]
-        (judged,) = matins.told(machine.name, "health-changed")
-        assert (judged["health"], judged["reason"]) == ("QUARANTINED", failed[-1]["reason"])
+        third = matins.told(machine.name, "wake-failed")[2]
+        (judged,) = [told for told in matins.told(machine.name, "health-changed") if told["health"] == "QUARANTINED"]
+        assert judged["reason"] == third["reason"] == matins.runner(machine.name)["detail"]
     said = "\n".join(matins.get(f"episodes/{one}/explain")["lines"])
     assert f"{healthy.name} is draining" in said
-    assert f"{faulty[0].name} is QUARANTINED since" in said
+    for machine in hopeless:
+        assert f"{machine.name} is QUARANTINED since" in said
+    assert matins.episode(one)["attempts"] == []
 
     matins.post(f"runners/{healthy.name}/resume", by="ada")
-    ended = matins.wait_until_ended([one], 120)[one]
+    ended = matins.wait_until_ended([one], EPISODE_S)[one]
     assert ended["phase"] == "DONE", ended
     assert [(attempt["runner"], attempt["fence"]) for attempt in ended["attempts"]] == [(healthy.name, 1)]
 

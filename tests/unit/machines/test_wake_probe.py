@@ -76,6 +76,20 @@ def test_every_stage_of_a_good_wake_is_seen_and_timed() -> None:
     assert 24 <= ended.seconds < 26
 
 
+def test_a_last_look_that_the_deadline_cuts_short_hides_nothing_that_was_seen() -> None:
+    @dataclass
+    class Hasty(Scripted):
+        def look(self, stage: WakeStage, limit_s: float, age_s: float) -> Sighting:
+            if stage is WakeStage.SSH and limit_s < 1:
+                self.now += timedelta(seconds=limit_s)
+                raise LinkError(f"no answer within {limit_s:.1f} s", kind="timeout")
+            return super().look(stage, limit_s, age_s)
+
+    found = record(Hasty(takes_s={WakeStage.LINK: 1.0, WakeStage.TCP: 1.0}, says="another key than was pinned"))
+    assert found.failed_stage is WakeStage.SSH
+    assert "another key than was pinned" in found.reason
+
+
 def test_packets_go_on_until_the_third_is_heard() -> None:
     ended = record(Scripted(wakes_on=3))
     assert ended.ready and ended.packets >= 3
