@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,13 +80,17 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 def wake_all(matins: Sleepers, machine: dict[FaultName, Machine]) -> dict[FaultName, Json]:
     with ThreadPoolExecutor(len(BY_COMMAND)) as pool:
-        commands = {fault: pool.submit(by_command, matins, machine[fault], code) for fault, code in BY_COMMAND.items()}
-        asked = {fault: each for fault, each in machine.items() if fault not in commands}
-        for each in asked.values():
-            matins.post(f"runners/{each.name}/wake", by="ada")
-        over: dict[FaultName, Json] = {fault: wait_until_over(matins, each) for fault, each in asked.items()}
-        over.update({fault: command.result() for fault, command in commands.items()})
-        return over
+        commands: dict[FaultName, Future[Json]] = {
+            fault: pool.submit(by_command, matins, machine[fault], code) for fault, code in BY_COMMAND.items()
+        }
+        for fault, each in machine.items():
+            if fault not in commands:
+                matins.post(f"runners/{each.name}/wake", by="ada")
+        answers: dict[FaultName, Json] = {
+            fault: commands[fault].result() if fault in commands else wait_until_over(matins, each)
+            for fault, each in machine.items()
+        }
+    return answers
 
 
 def by_command(matins: Sleepers, machine: Machine, code: int) -> Json:
