@@ -61,6 +61,7 @@ def _record_wake(services: Services, act: Act, found: WakeAttempt | WakeRecord) 
             postpone(session, act, now, 0.0, "", tried=False)
         else:
             finish(session, act, now)
+    reach("act-wake-after-commit")
     if isinstance(found, WakeRecord):
         log.info("wake-ended", runner=found.runner, ready=found.ready, reason=found.reason)
         services.doorbell.observe(act.runner)
@@ -116,6 +117,7 @@ def _record_answer(services: Services, act: Act, answer: SuspendAnswer) -> None:
         elif act.begun is not None:
             why = f"it would not sleep: {'; '.join(answer.why or answer.refusals)}"
             refuse_suspend(session, act.runner, act.begun, why, now + HELD_BACK, now)
+    reach("act-suspend-after-commit")
     log.info("suspend-answered", runner=act.runner, accepted=answer.accepted, why=answer.why)
     services.doorbell.tick()
 
