@@ -5,6 +5,7 @@ told about a card. `ethtool -s … wol g` alone is forgotten at the next boot.
 from __future__ import annotations
 
 import configparser
+import os
 import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
@@ -16,6 +17,11 @@ LINK_FOLDERS = ("/etc/systemd/network", "/run/systemd/network", "/usr/local/lib/
                 "/usr/lib/systemd/network", "/lib/systemd/network")  # fmt: skip
 NETWORK_MANAGER = ("/etc/NetworkManager/system-connections", "/run/NetworkManager/system-connections")
 IFUPDOWN = ("/etc/network/interfaces", "/etc/network/interfaces.d")
+FOLDERS = (
+    *((folder, "*.link") for folder in LINK_FOLDERS),
+    *((folder, "*.nmconnection") for folder in NETWORK_MANAGER),
+    (IFUPDOWN[1], "*"),
+)
 MAGIC = 0x40
 """NM_SETTING_WIRED_WAKE_ON_LAN_MAGIC."""
 
@@ -33,15 +39,17 @@ def kept_by(card: Card, files: Mapping[str, str]) -> str:
     return ""
 
 
-def read_files() -> tuple[dict[str, str], tuple[str, ...]]:
-    """The files that may say it, and those that this account may not read."""
+def read_files(root: Path = Path("/")) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The files below `root` that may say it, and those, and folders of such, that this account may not read. Each by
+    the path that it has where `root` is the machine's."""
     found: dict[str, str] = {}
-    closed: list[str] = []
-    for path in sorted(_candidates()):
+    closed = [folder for folder, _ in FOLDERS if _is_closed(root / folder[1:])]
+    for path in _candidates(root):
+        name = f"/{path.relative_to(root)}"
         try:
-            found[str(path)] = path.read_text(errors="replace")
+            found[name] = path.read_text(errors="replace")
         except PermissionError:
-            closed.append(str(path))
+            closed.append(name)
         except OSError:
             continue
     return found, tuple(closed)
@@ -98,9 +106,18 @@ def _ini(text: str) -> dict[tuple[str, str], str]:
     return {(section, key): value for section in parser.sections() for key, value in parser.items(section)}
 
 
-def _candidates() -> Iterator[Path]:
-    for folder in LINK_FOLDERS:
-        yield from Path(folder).glob("*.link")
-    for folder in NETWORK_MANAGER:
-        yield from Path(folder).glob("*.nmconnection")
-    yield from (path for path in (Path(IFUPDOWN[0]), *Path(IFUPDOWN[1]).glob("*")) if path.is_file())
+def _candidates(root: Path) -> Iterator[Path]:
+    for folder, pattern in FOLDERS:
+        yield from sorted((root / folder[1:]).glob(pattern))
+    yield root / IFUPDOWN[0][1:]
+
+
+def _is_closed(folder: Path) -> bool:
+    """A folder that cannot be listed looks empty to a search, and says nothing."""
+    try:
+        os.listdir(folder)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
