@@ -8,16 +8,12 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import Field
 
-from orchestrator.errors import LinkError
-from orchestrator.machines.link import Link
 from orchestrator.service import fleet_ops
+from orchestrator.service.doctor import examine
 from orchestrator.service.services import Services
-from orchestrator.store.convert import to_address
-from orchestrator.store.queries import find_runner
 from orchestrator.web.operate import ByBody
 from orchestrator.web.overview import overview
-from orchestrator.web.views import Json, moment
-from runner_agent.protocol import DoctorRequest, Prerequisite
+from orchestrator.web.views import Json
 
 
 class ReasonBody(ByBody):
@@ -64,25 +60,6 @@ def fleet_routes(services: Services) -> APIRouter:
 
     @router.post("/runners/{name}/doctor")
     def doctor(name: str) -> Json:
-        with services.store.reading() as session:
-            row = find_runner(session, name)
-            address, mac = to_address(row), row.mac
-        request = DoctorRequest(now=moment(services.now()) or "", mac=mac)
-        where = f"{address.user}@{address.host}:{address.port}" if address.host else "this machine"
-        try:
-            found = _examined(services.link(address), request, where)
-        except LinkError as error:
-            found = [_unreached(name, str(error))]
-        return {"runner": name, "prerequisites": [asdict(each) for each in found]}
+        return {"runner": name, "prerequisites": [asdict(each) for each in examine(services, name)]}
 
     return router
-
-
-def _examined(link: Link, request: DoctorRequest, where: str) -> list[Prerequisite]:
-    reached = Prerequisite(name="connection", result="pass", found=f"{where} answers")
-    return [reached, *link.doctor(request).prerequisites]
-
-
-def _unreached(name: str, why: str) -> Prerequisite:
-    remedy = f"`matins runner wake {name}` if it sleeps; else look at its power, its network, its sshd and the keys"
-    return Prerequisite(name="connection", result="fail", found=why, remedy=remedy)
