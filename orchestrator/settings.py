@@ -131,6 +131,12 @@ class Settings(BaseSettings):
     suspend_limit_s: float = Field(
         default=60.0, ge=1, le=600, description="a machine that said it would sleep has this long to do so, seconds"
     )
+    canary_every_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=31_536_000,
+        description="an idle runner whose last canary is older than this gets another, seconds; 0: never",
+    )
     runner_python: str = Field(default_factory=_default_python, description="Python (≥ 3.10) of the local runner")
 
     failpoints: str = Field(

@@ -173,3 +173,16 @@ def explain_canary(fleet: FleetState, canary: Episode, policy: PowerPolicy, now:
     if len(fleet.leases.get(runner.name, ())) >= runner.agent_slots:
         return f"It runs on {runner.name} and nowhere else, which is busy."
     return f"{runner.name} can take it: the next tick assigns it."
+
+
+def explain_due(fleet: FleetState, runner: Runner, policy: PowerPolicy, now: datetime) -> str:
+    """Whether the machine has to prove itself, why, and what comes of that; empty if it has not."""
+    live = next((canary for canary in fleet.canaries if canary.pinned_runner == runner.name), None)
+    why = due_why(fleet, runner, policy, now)
+    if live is not None:
+        return f"canary {live.id} is {live.phase}" + (f": {why}" if why else "")
+    if not why:
+        return ""
+    if trial_of(runner, fleet.accepted) is None:
+        return f"{why}; none can be made, as no accepted campaign fits, so it takes work like any other"
+    return f"{why}; the next tick makes one"

@@ -5,6 +5,7 @@ Pure, as all planning: the same picture gives the same actions in whatever order
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import datetime
 
@@ -67,7 +68,8 @@ def match_fleet(
     if not fleet.queued:
         return Matched(assign=())
     placed = canaries.place(fleet, facts, policy, now)
-    taken = placed.taken
+    # What is queued next gets the next slot.
+    taken = placed.taken + Counter(one.runner for one in canaries.due(fleet, policy, now))
     supply = (_supply(fleet, runner, facts[runner.name], policy, now, taken[runner.name]) for runner in fleet.runners)
     usable = [one for one in supply if one is not None]
     line = [episode for episode in in_line(fleet, now) if episode.kind is not EpisodeKind.CANARY]

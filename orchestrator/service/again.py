@@ -57,7 +57,10 @@ def retry(services: Services, prefix: str, by: str) -> tuple[EpisodeRow, Campaig
 
 def _refuse_retry(session: Session, old: EpisodeRow) -> None:
     if old.kind != EpisodeKind.EPISODE:
-        raise Conflict(f"{old.id} is a preflight", "submit the campaign again: a refused one gets another preflight")
+        remedy = "submit the campaign again: a refused one gets another preflight"
+        if old.kind == EpisodeKind.CANARY:
+            remedy = f"`matins runner canary {old.pinned_runner}` runs another"
+        raise Conflict(f"{old.id} is a {old.kind}", remedy)
     if old.phase not in ENDED:
         raise Conflict(f"episode {old.id} has not ended: it is {old.phase}", "wait for it, or cancel it")
     if old.phase == Phase.DONE and (old.result or {}).get("valid"):

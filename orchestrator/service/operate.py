@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
 
+from orchestrator.domain.health import Finding
 from orchestrator.domain.phases import Phase
 from orchestrator.domain.reasons import EndReason
-from orchestrator.domain.runner import Health, Service
+from orchestrator.domain.runner import Service
 from orchestrator.errors import Conflict
 from orchestrator.service.services import Services
 from orchestrator.store.changes import fail_attempt, log_event, log_runner_event
+from orchestrator.store.health import move_health
 from orchestrator.store.queries import find_runner
 from orchestrator.store.tables import AttemptRow, EpisodeRow, RunnerRow
 
@@ -48,7 +50,7 @@ def declare_dead(services: Services, name: str, *, by: str, reason: str, force: 
 
 def resume(services: Services, name: str, *, by: str, reason: str = "") -> None:
     """Give the runner work again: in service, out of quarantine, and the wakes that failed are forgiven; its health is
-    not known before it has shown it. What an attempt from before may still do there is stopped first.
+    not known before a canary has shown it. What an attempt from before may still do there is stopped first.
 
     Raises NotFound and Conflict.
     """
@@ -59,9 +61,8 @@ def resume(services: Services, name: str, *, by: str, reason: str = "") -> None:
             raise Conflict(f"runner {name} is retired", "add it again under another name")
         was = {"service": runner.service, "health": runner.health}
         runner.service, runner.failures_since = str(Service.IN_SERVICE), now
-        if runner.health in (Health.SUSPECT, Health.QUARANTINED):
-            runner.health, runner.detail = str(Health.UNKNOWN), ""
-            runner.quarantined_since, runner.by_wakes = None, False
+        why = f"{by} took it back" + (f": {reason}" if reason else "")
+        move_health(session, name, Finding.RESUMED, why, now, actor=by)
         if was != {"service": runner.service, "health": runner.health}:
             runner.observe_after = now
             log_runner_event(session, name, "resumed", actor=by, now=now, data={"reason": reason, "was": was})

@@ -45,6 +45,11 @@ class Judged:
     def reason(self) -> EndReason:
         return self.canary.reason if self.canary else self.verdict.reason
 
+    @property
+    def problem(self) -> str:
+        """What a canary found missing."""
+        return self.canary.problem if self.canary else ""
+
 
 def score(services: Services, act: Act) -> None:
     """A verdict ends the episode. An infrastructure failure is noted for the planner, who may have attempts left."""
@@ -124,7 +129,7 @@ def _settle(session: Session, services: Services, scene: Scene, judged: Judged) 
         phase=Phase.SCORING,
         fence=act.fence,
         now=now,
-        values={"end_reason": str(ended), "detail": "", "result": judged.summary},
+        values={"end_reason": str(ended), "detail": judged.problem, "result": judged.summary},
         data={
             "attempt": act.attempt_id,
             "reason": str(ended),

@@ -45,6 +45,7 @@ def policy_of(settings: Settings) -> Policy:
         sleep=settings.sleep_rule,
         fixed_idle_s=settings.sleep_idle_s,
         keep_warm=settings.keep_warm,
+        canary_every_s=settings.canary_every_s,
     )
     return Policy(power=power)
 

@@ -21,12 +21,12 @@ from orchestrator.store.tables import CampaignRow, EpisodeRow, RunnerRow
 AGENT = "canary"
 
 
-def begin_canary(session: Session, action: BeginCanary, now: datetime, actor: str = OURSELVES) -> bool:
-    """Not where one is under way for that machine and device, or the campaign is not accepted any more."""
+def begin_canary(session: Session, action: BeginCanary, now: datetime, actor: str = OURSELVES) -> EpisodeRow | None:
+    """None where one is under way for that machine and device, or the campaign is not accepted any more."""
     campaign = session.get_one(CampaignRow, action.campaign_id)
     retired = session.get_one(RunnerRow, action.runner).service == Service.RETIRED
     if retired or campaign.acceptance != Acceptance.ACCEPTED or live_canary(session, action.runner, action.gpu):
-        return False
+        return None
     row = EpisodeRow(
         id=secrets.token_hex(6),
         campaign_id=campaign.id,
@@ -45,7 +45,7 @@ def begin_canary(session: Session, action: BeginCanary, now: datetime, actor: st
     log_event(session, row.id, "episode-submitted", now=now, data=told)
     asked = {"episode": row.id, "device": action.gpu, "campaign": campaign.name, "reason": action.reason}
     log_runner_event(session, action.runner, "canary-begun", actor=actor, now=now, data=asked)
-    return True
+    return row
 
 
 def live_canary(session: Session, runner: str, gpu: str) -> EpisodeRow | None:

@@ -58,7 +58,7 @@ def commit(session: Session, action: Action, now: datetime) -> bool:
         case Forget():
             return _forget(session, action, now)
         case BeginCanary():
-            return begin_canary(session, action, now)
+            return begin_canary(session, action, now) is not None
         case EndCancelled():
             return _end(session, action, Event.CANCEL, EndReason.CANCELLED, "", now)
         case _:

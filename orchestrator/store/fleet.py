@@ -4,49 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
 
 from sqlalchemy import ColumnElement
-from sqlalchemy.orm import aliased, load_only
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, and_, col, exists, or_, select
 
-from orchestrator.domain.episode import Acceptance
 from orchestrator.domain.fleet import FleetState
 from orchestrator.domain.phases import ENDED
 from orchestrator.domain.reasons import EndReason, meaning
 from orchestrator.store.convert import to_attempt, to_campaign, to_episode, to_runner
 from orchestrator.store.power import load_power, load_warmth
+from orchestrator.store.queries import newest_accepted
 from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow, OutboxRow, RunnerRow
 
 LEAVINGS_MAX = 1000
 """Attempts that are over and still on their runner, looked at in one plan: the oldest first, others after them."""
 
 
-ACCEPTED_MAX = 100
-"""Campaigns of which a canary may be made: the newest."""
-
-OF_A_CAMPAIGN: tuple[Any, ...] = (
-    CampaignRow.name,
-    CampaignRow.acceptance,
-    CampaignRow.acceptance_detail,
-    CampaignRow.needs_tags,
-    CampaignRow.needs_vram_bytes,
-    CampaignRow.submitted_at,
-    CampaignRow.repo_url,
-    CampaignRow.commit,
-)
-"""Its file and attachments may be megabytes."""
-
-
 def load_fleet(session: Session) -> FleetState:
     """All runners, what has not ended, and what was left on runners."""
-    accepted = session.exec(
-        select(CampaignRow)
-        .where(CampaignRow.acceptance == str(Acceptance.ACCEPTED))
-        .order_by(col(CampaignRow.submitted_at).desc())
-        .options(load_only(*OF_A_CAMPAIGN))
-        .limit(ACCEPTED_MAX)
-    ).all()
     episodes = session.exec(select(EpisodeRow).where(col(EpisodeRow.phase).not_in([str(p) for p in ENDED]))).all()
     campaign_ids = {row.campaign_id for row in episodes}
     campaigns = session.exec(select(CampaignRow).where(col(CampaignRow.id).in_(campaign_ids))).all()
@@ -66,7 +42,7 @@ def load_fleet(session: Session) -> FleetState:
             for row in attempts
         ),
         campaigns=tuple(to_campaign(row) for row in campaigns),
-        accepted=tuple(to_campaign(row) for row in accepted),
+        accepted=tuple(to_campaign(row) for row in newest_accepted(session)),
         power=load_power(session, runners),
         warmth=load_warmth(session, campaigns),
     )

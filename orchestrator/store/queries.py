@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from sqlalchemy.orm import load_only
 from sqlmodel import Session, col, func, select
 
+from orchestrator.domain.episode import Acceptance
 from orchestrator.domain.phases import ENDED
 from orchestrator.errors import BadInput, NotFound
 from orchestrator.store.tables import AttemptRow, CampaignRow, ChunkRow, EpisodeRow, EventRow, RunnerEventRow, RunnerRow
@@ -14,9 +17,25 @@ from orchestrator.store.tables import AttemptRow, CampaignRow, ChunkRow, Episode
 LOG_PAGE_CHARS = 262_144
 
 
+ACCEPTED_MAX = 100
+"""Campaigns of which a canary may be made: the newest."""
+
+OF_A_CAMPAIGN: tuple[Any, ...] = (
+    CampaignRow.name,
+    CampaignRow.acceptance,
+    CampaignRow.acceptance_detail,
+    CampaignRow.needs_tags,
+    CampaignRow.needs_vram_bytes,
+    CampaignRow.submitted_at,
+    CampaignRow.repo_url,
+    CampaignRow.commit,
+)
+"""Its file and attachments may be megabytes."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class EpisodeFilter:
-    """Empty means any. `kind` "episode" leaves preflights out."""
+    """Empty means any. `kind` "episode" leaves preflights and canaries out; several are separated by commas."""
 
     campaign: str = ""
     agent: str = ""
@@ -29,7 +48,7 @@ def list_episodes(session: Session, wanted: EpisodeFilter) -> Sequence[tuple[Epi
     """Newest first."""
     query = select(EpisodeRow, CampaignRow).where(EpisodeRow.campaign_id == CampaignRow.id)
     if wanted.kind:
-        query = query.where(EpisodeRow.kind == wanted.kind)
+        query = query.where(col(EpisodeRow.kind).in_(wanted.kind.split(",")))
     if wanted.campaign:
         query = query.where(CampaignRow.name == wanted.campaign)
     if wanted.agent:
@@ -78,6 +97,13 @@ def live_log(session: Session, attempt_id: str, offset: int, stream: str = "") -
     return text[offset - chunks[0].merged_start :][:LOG_PAGE_CHARS]
 
 
+def newest_accepted(session: Session) -> Sequence[CampaignRow]:
+    """Campaigns of which a canary may be made, newest first, without their files."""
+    query = select(CampaignRow).where(CampaignRow.acceptance == str(Acceptance.ACCEPTED))
+    query = query.options(load_only(*OF_A_CAMPAIGN)).limit(ACCEPTED_MAX)
+    return session.exec(query.order_by(col(CampaignRow.submitted_at).desc(), col(CampaignRow.id))).all()
+
+
 def list_runners(session: Session) -> Sequence[RunnerRow]:
     return session.exec(select(RunnerRow).order_by(col(RunnerRow.name))).all()
 
@@ -93,6 +119,13 @@ def runner_events_of(session: Session, name: str, limit: int = 20) -> Sequence[R
     """The newest, oldest of them first."""
     query = select(RunnerEventRow).where(RunnerEventRow.runner == name).order_by(col(RunnerEventRow.id).desc())
     return session.exec(query.limit(limit)).all()[::-1]
+
+
+def last_judged(session: Session, name: str) -> RunnerEventRow | None:
+    """The newest change of the machine's own health; those of its devices stand with these."""
+    changed = (RunnerEventRow.runner == name, RunnerEventRow.event == "health-changed")
+    query = select(RunnerEventRow).where(*changed).order_by(col(RunnerEventRow.id).desc()).limit(100)
+    return next((row for row in session.exec(query).all() if "device" not in row.data), None)
 
 
 def has_ended(row: EpisodeRow) -> bool:

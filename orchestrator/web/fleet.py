@@ -8,7 +8,7 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import Field
 
-from orchestrator.service import fleet_ops
+from orchestrator.service import canary, fleet_ops
 from orchestrator.service.doctor import examine
 from orchestrator.service.services import Services
 from orchestrator.web.operate import ByBody
@@ -24,6 +24,13 @@ class SleepBody(ByBody):
     """`how`: empty for the way in which it usually sleeps."""
 
     how: Literal["", "suspend", "power-off"] = ""
+
+
+class CanaryBody(ByBody):
+    """`gpu`: a deviceUUID; `campaign`: a name or an id. Empty: whatever fits."""
+
+    gpu: str = Field(default="", max_length=100)
+    campaign: str = Field(default="", max_length=200)
 
 
 def fleet_routes(services: Services) -> APIRouter:
@@ -42,6 +49,14 @@ def fleet_routes(services: Services) -> APIRouter:
     @router.get("/runners/{name}/wake")
     def waking(name: str) -> Json:
         return fleet_ops.wake_status(services, name)
+
+    @router.post("/runners/{name}/canary", status_code=201)
+    def ask_canary(name: str, body: CanaryBody) -> Json:
+        return canary.ask_canary(services, name, by=body.by, gpu=body.gpu, campaign=body.campaign)
+
+    @router.get("/runners/{name}/canary")
+    def canary_status(name: str, episode: str = "") -> Json:
+        return canary.canary_status(services, name, episode)
 
     @router.post("/runners/{name}/sleep")
     def sleep(name: str, body: SleepBody) -> Json:

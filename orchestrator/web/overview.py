@@ -9,7 +9,10 @@ from sqlmodel import Session, col, select
 
 from orchestrator.domain.fleet import FleetState
 from orchestrator.domain.phases import LEASED
+from orchestrator.planning.canaries import explain_due
+from orchestrator.planning.devices import running_on
 from orchestrator.planning.fairness import in_turn
+from orchestrator.planning.power import is_idle, spares
 from orchestrator.planning.power_explain import explain_gpu, explain_idle, explain_runner
 from orchestrator.planning.power_policy import PowerPolicy
 from orchestrator.service.services import Services
@@ -44,14 +47,19 @@ def view_of(fleet: FleetState, row: RunnerRow, policy: PowerPolicy, now: datetim
     what follows from what it has."""
     runner = to_runner(row)
     leases = fleet.leases.get(row.name, ())
-    view = {**runner_view(row, runner, [episode.id for episode in leases]), "note": explain_gpu(runner)}
+    view = {
+        **runner_view(row, runner, [episode.id for episode in leases], running_on(fleet, row.name)),
+        "note": explain_gpu(runner),
+    }
     facts = fleet.power.get(row.name)
     if facts is None:
         return view
     why = explain_runner(runner, None, facts, policy, now)
     if not why and view["state"] == "idle" and facts.sleeps is not None:
-        why = explain_idle(runner, facts, policy, now, spare=False)
-    return {**view, "why": why}
+        holding = {attempt.runner for attempt in fleet.attempts}
+        kept = spares([one for one in fleet.runners if is_idle(fleet, one, holding)], policy)
+        why = explain_idle(runner, facts, policy, now, spare=row.name in kept)
+    return {**view, "why": why, "canary_due": explain_due(fleet, runner, policy, now)}
 
 
 def _summaries(session: Session, ids: list[str]) -> list[Json]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,13 @@ from orchestrator.cli.commands.options import (
 )
 
 group = new_group("Runs of an agent at a campaign: queue them, follow them, ask why, take the artifacts.")
+
+
+class Kind(StrEnum):
+    EPISODE = "episode"
+    PREFLIGHT = "preflight"
+    CANARY = "canary"
+
 
 ALL_PHASES = "QUEUED, ASSIGNED, LAUNCHING, RUNNING, COLLECTING, SCORING, DONE, FAILED or CANCELLED"
 
@@ -57,6 +65,7 @@ def list_(
     phase: Annotated[str | None, typer.Option(metavar="PHASE", help=f"Only those in it: {ALL_PHASES}.")] = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="At most this many.")] = 100,
     preflights: Annotated[bool, typer.Option("--all", help="Also preflights, which try a campaign's checks.")] = False,
+    kind: Annotated[Kind, typer.Option(metavar="KIND", help="episode, preflight or canary.")] = Kind.EPISODE,
     as_json: AsJson = False,
 ) -> None:
     """List episodes, newest first.
@@ -68,7 +77,8 @@ def list_(
     """
     from orchestrator.cli.episodes.listing import Filter, list_episodes
 
-    wanted = Filter(campaign=campaign, agent=agent, phase=phase, limit=limit, preflights=preflights)
+    kinds = "episode,preflight" if preflights else kind.value
+    wanted = Filter(campaign=campaign, agent=agent, phase=phase, limit=limit, kind=kinds)
     list_episodes(wanted, as_json=as_json)
 
 

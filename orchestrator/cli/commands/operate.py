@@ -13,7 +13,7 @@ By = Annotated[str | None, typer.Option(metavar="NAME", help="Who says so, for t
 
 
 def register(group: typer.Typer) -> None:
-    for act in (wake, sleep, drain, resume, doctor, remove):
+    for act in (wake, sleep, drain, resume, canary, doctor, remove):
         group.command(act.__name__)(act)
     group.command("declare-dead")(declare_dead)
 
@@ -75,6 +75,32 @@ def drain(
     operate.act(name, "drain", {"reason": reason}, by=by, as_json=as_json)
 
 
+def canary(
+    name: Name,
+    gpu: Annotated[str, typer.Option(metavar="UUID", help="Its device, as `runner show` lists it. [any]")] = "",
+    campaign: Annotated[
+        str, typer.Option(metavar="NAME", help="A campaign's name or id. [the newest accepted that fits]")
+    ] = "",
+    wait_s: Annotated[
+        float | None,
+        typer.Option("--wait", metavar="SECONDS", min=0, help="Wait that long; exit with 1 if it has not passed."),
+    ] = None,
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have a runner prove itself: the build and the smoke test of a known-good base, before all other work.
+
+    If every instrument fires it is GOOD, also out of quarantine; else it is QUARANTINED with what was missing.
+
+    \b
+    Example:
+      matins runner canary gpu01 --wait 900
+    """
+    from orchestrator.cli.fleet import canaries
+
+    raise typer.Exit(canaries.canary(name, gpu=gpu, campaign=campaign, wait_s=wait_s, by=by, as_json=as_json))
+
+
 def remove(
     name: Name,
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for the logs.")] = "",
@@ -131,7 +157,7 @@ def resume(
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Give a runner work again, out of quarantine too; its failed wakes are forgiven.
+    """Give a runner work again, out of quarantine too; its failed wakes are forgiven, and a canary is run first.
 
     What an attempt from before still does there is stopped first.
 

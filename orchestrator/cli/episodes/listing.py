@@ -32,7 +32,7 @@ class Filter:
     agent: str | None
     phase: str | None
     limit: int
-    preflights: bool
+    kind: str
 
 
 def list_episodes(wanted: Filter, *, as_json: bool) -> None:
@@ -43,12 +43,12 @@ def list_episodes(wanted: Filter, *, as_json: bool) -> None:
             agent=wanted.agent,
             phase=wanted.phase.upper() if wanted.phase else None,
             limit=wanted.limit,
-            kind="" if wanted.preflights else "episode",
+            kind=wanted.kind,
         )
     episodes = [
         (raw, episode)
         for raw, episode in zip(answer.get("episodes") or [], listed(Episode, answer, "episodes"), strict=True)
-        if wanted.preflights or episode.kind != "preflight"
+        if (episode.kind or "episode") in wanted.kind.split(",")
     ]
     if as_json:
         terminal.data_json([raw for raw, _ in episodes])

@@ -18,7 +18,7 @@ campaign check
 episode submit, episode list, episode show, episode watch, episode logs, episode cancel, episode explain, episode pull
 episode retry, episode rescore
 runner add, runner import, runner list, runner show, runner wake, runner sleep, runner drain, runner resume
-runner doctor, runner remove, runner declare-dead
+runner canary, runner doctor, runner remove, runner declare-dead
 config show"""
 
 
