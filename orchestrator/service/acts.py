@@ -23,11 +23,15 @@ from orchestrator.service.scene import Scene, agent_of, launch_spec_of, look
 from orchestrator.service.services import Services
 from orchestrator.store.changes import log_event, move_episode, request_act, rows_changed
 from orchestrator.store.outbox import Act, finish
-from orchestrator.store.record import record_status
+from orchestrator.store.record import cursors_of, record_chunks, record_status
 from orchestrator.store.tables import AttemptRow
 from runner_agent.protocol import GradeRequest, ReportRequest
 
 Answer = TypeVar("Answer")
+
+REPORT_BYTES = 4_000_000
+REPORTS_MAX = 1000
+"""More than the streams of any attempt fill: they are bounded on the runner."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,9 +170,23 @@ def acknowledge(services: Services, act: Act) -> None:
 def _pull(services: Services, act: Act) -> Received:
     """The attempt's folder, verified and in its place."""
     scene = look(services, act)
+    link = _link(services, scene)
+    _hear_out(services, link, act.attempt_id)
     folder = attempt_folder(services.settings.home, act.attempt_id)
-    with _link(services, scene).pull(replace(scene.pull_request, held=partial.held(folder))) as stream:
+    with link.pull(replace(scene.pull_request, held=partial.held(folder))) as stream:
         return receive(stream, folder)
+
+
+def _hear_out(services: Services, link: Link, attempt_id: str) -> None:
+    """What the attempt's journal and logs say that no report has brought yet: once it is acknowledged none will."""
+    for _ in range(REPORTS_MAX):
+        with services.store.reading() as session:
+            held = cursors_of(session, attempt_id)
+        report = link.report(ReportRequest(cursors={attempt_id: held}, max_bytes=REPORT_BYTES))
+        if not report.chunks:
+            return
+        with services.store.writing() as session:
+            record_chunks(session, report)
 
 
 def _pull_what_is_left(services: Services, act: Act) -> dict[str, int]:

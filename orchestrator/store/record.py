@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -63,7 +64,16 @@ def cursors(session: Session, runner: str) -> dict[str, dict[str, int]]:
     open_ones = select(AttemptRow.id).where(
         AttemptRow.runner == runner, or_(col(AttemptRow.ended).is_(None), left_behind())
     )
-    held: dict[str, dict[str, int]] = {attempt_id: {} for attempt_id in session.exec(open_ones.limit(OPEN_MAX)).all()}
+    return _lengths(session, session.exec(open_ones.limit(OPEN_MAX)).all())
+
+
+def cursors_of(session: Session, attempt_id: str) -> dict[str, int]:
+    """The bytes held of each stream of one attempt."""
+    return _lengths(session, [attempt_id])[attempt_id]
+
+
+def _lengths(session: Session, attempt_ids: Iterable[str]) -> dict[str, dict[str, int]]:
+    held: dict[str, dict[str, int]] = {attempt_id: {} for attempt_id in attempt_ids}
     lengths = select(ChunkRow.attempt_id, ChunkRow.stream, func.sum(ChunkRow.length)).where(
         col(ChunkRow.attempt_id).in_(list(held))
     )
@@ -121,9 +131,14 @@ def record_report(session: Session, runner: str, report: Report, asked: Asked, n
     changed = [_record_absence(session, row, report) for row in still.values() if asked.statuses.get(row.id)]
     changed += [record_status(session, said, now) for said in report.attempts if said.attempt_id in still]
     changed += [_tell_again(session, runner, said, now) for said in report.attempts if said.attempt_id not in still]
+    record_chunks(session, report)
+    return any(changed)
+
+
+def record_chunks(session: Session, report: Report) -> None:
+    """What the report brought of journals and logs."""
     for chunk in report.chunks:
         _record_chunk(session, chunk)
-    return any(changed)
 
 
 def _tell_again(session: Session, runner: str, said: AttemptStatus, now: datetime) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestrator.store.tables import ChunkRow, EventRow
 from tests.unit.service.leavings import leavings
 from tests.unit.service.rig import Rig
 
@@ -151,3 +152,16 @@ def test_more_episodes_than_slots_run_one_after_the_other(rig: Rig) -> None:
     assert len(running) == 2
     rig.run()
     assert {rig.ended(one)[0] for one in ids} == {"DONE"}
+
+
+def test_what_no_report_had_brought_is_heard_before_the_runner_may_forget_it(rig: Rig) -> None:
+    (one,) = rig.submit_accepted()
+    attempt_id = rig.up_to("COLLECTING", one)
+    runner = rig.runners["local"]
+    runner.event(attempt_id, "last-words")
+    runner.log(attempt_id, "logs/build.log", b"and a last line\n")
+    for kind in ("collect", "score", "acknowledge"):
+        rig.perform(next(act.id or 0 for act in rig.acts(kind) if act.attempt_id == attempt_id))
+    assert runner.attempts[attempt_id].acknowledged
+    assert [row.event for row in rig.rows(EventRow) if row.attempt_id == attempt_id].count("last-words") == 1
+    assert "and a last line\n" in [row.text for row in rig.rows(ChunkRow)]
