@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -58,11 +57,6 @@ def matins(api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
-def _heed_ctrl_c() -> None:
-    """What runs in the background of a shell ignores it, and would pass that on."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @pytest.fixture
 def start(matins: Matins) -> Iterator[Start]:
     """Starts one command line as a process of its own; it is ended with the test."""
@@ -71,9 +65,7 @@ def start(matins: Matins) -> Iterator[Start]:
     def command(*arguments: str) -> subprocess.Popen[str]:
         line = [sys.executable, "-m", "orchestrator.cli", *arguments]
         pipe = subprocess.PIPE
-        child = subprocess.Popen(
-            line, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True, preexec_fn=_heed_ctrl_c
-        )
+        child = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True)
         children.append(child)
         return child
 
