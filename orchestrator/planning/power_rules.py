@@ -123,6 +123,8 @@ def may_not_sleep(runner: Runner, facts: PowerFacts, policy: PowerPolicy, now: d
         return f"is {runner.service.replace('_', ' ').lower()}: an operator has it"
     if runner.power is not Power.AWAKE or runner.operation is not Operation.NONE:
         return "is not awake and at rest"
+    if runner.hello is None:
+        return "has not said yet what it offers"
     if facts.stay_awake_until is not None and now < facts.stay_awake_until:
         return f"is kept awake until {facts.stay_awake_until:%H:%M:%S} UTC: {facts.stay_awake_why}"
     since = facts.idle_since

@@ -30,14 +30,14 @@ def is_stranger(runner: Runner, facts: PowerFacts) -> bool:
 def to_see(
     fleet: FleetState, facts: Mapping[str, PowerFacts], matched: Matched, policy: PowerPolicy, now: datetime
 ) -> dict[str, tuple[str, ...]]:
-    """No more of them than the episodes that are not `matched` to others could fill, those that wake already
-    counted."""
+    """No more of them than the episodes that are not `matched` to others could fill, those counted that are about to
+    say what they offer."""
     strangers = [one for _, one in sorted(fleet.runner.items()) if is_stranger(one, facts[one.name])]
     free = [one for one in strangers if _may_be_woken(one, facts[one.name], policy, now)]
     if not free:
         return {}
-    waking = sum(one.agent_slots for one in strangers if one.operation is Operation.WAKING)
-    left = _left(fleet, matched, waking + sum(one.agent_slots for one in free), now)[waking:]
+    soon = sum(one.agent_slots for one in fleet.runners if _is_soon_known(one))
+    left = _left(fleet, matched, soon + sum(one.agent_slots for one in free), now)[soon:]
     woken: dict[str, tuple[str, ...]] = {}
     for runner in free:
         mine, left = left[: runner.agent_slots], left[runner.agent_slots :]
@@ -75,6 +75,12 @@ def _left(fleet: FleetState, matched: Matched, most: int, now: datetime) -> Sequ
         if len(found) == most:
             break
     return found
+
+
+def _is_soon_known(runner: Runner) -> bool:
+    """It wakes, or is up and is being asked, for the first time."""
+    up = runner.operation is Operation.WAKING or runner.power in (Power.AWAKE, Power.UNKNOWN)
+    return runner.hello is None and up and runner.service is Service.IN_SERVICE
 
 
 def _may_be_woken(runner: Runner, facts: PowerFacts, policy: PowerPolicy, now: datetime) -> bool:

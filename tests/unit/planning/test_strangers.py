@@ -60,6 +60,14 @@ def test_no_more_strangers_are_woken_than_the_queue_could_fill() -> None:
     assert woken(planned(replace(state, runners=up), power)) == ["b"]
 
 
+@pytest.mark.parametrize("power", [Power.AWAKE, Power.UNKNOWN])
+def test_one_that_is_up_and_about_to_say_what_it_offers_is_waited_for(power: Power) -> None:
+    state = fleet(runners=(stranger("a", power=power), stranger("b")), episodes=queue())
+    resting = facts("a", wakes=(woke(name="a"),), busy_until=NOW - seconds(5000))
+    assert planned(state, known(resting, facts("b"))) == ()
+    assert woken(planned(replace(state, episodes=queue(2)), known(resting, facts("b")))) == ["b"]
+
+
 @pytest.mark.parametrize("waits", [{"not_before": NOW + seconds(60)}, {"cancel_requested": True}])
 def test_an_episode_that_could_not_start_makes_nobody_curious(waits: dict[str, Any]) -> None:
     assert planned(fleet(runners=(stranger(),), episodes=queue(**waits)), known(facts())) == ()
