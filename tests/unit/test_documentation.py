@@ -17,6 +17,7 @@ from pydantic_core import PydanticUndefined
 
 from orchestrator.domain import campaign
 from orchestrator.domain.campaign_file import read_campaign
+from orchestrator.domain.health import Finding, diagram
 from orchestrator.domain.reasons import MEANINGS, EndReason
 from orchestrator.planning.evidence import TABLE
 from orchestrator.scoring.verdict import FlagKind
@@ -159,6 +160,25 @@ def test_the_evidence_for_a_retry_is_described_row_by_row() -> None:
     assert described == [
         ({str(fact) for fact in row.facts}, str(row.decision) + (f", `{row.reason}`" if row.reason else ""))
         for row in TABLE
+    ]
+
+
+def test_the_ladder_of_health_is_drawn_as_the_code_has_it_and_each_finding_is_described() -> None:
+    text = page("health.md")
+
+    assert diagram() in text
+    assert [*re.findall(r"^\| `([a-z-]+)` \|", text.split("\n## ")[0], flags=re.M)] == [str(each) for each in Finding]
+
+
+def test_each_reason_that_blames_a_machine_is_described_and_no_other_is() -> None:
+    described = [
+        (cells[0].strip("`"), cells[1], cells[2]) for cells in rows(page("health.md"), "What blames the machine")
+    ]
+
+    assert described == [
+        (str(reason), means.says, "yes" if means.kind == "infrastructure" else "no")
+        for reason, means in MEANINGS.items()
+        if means.blames
     ]
 
 
