@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
 
 from orchestrator.domain.wake import SleepKind
-from tests.fleet_lab import FleetLab, Machine, Power
+from tests.fleet_lab import Machine, Power
 from tests.fleet_lab.orchestrator import LabOrchestrator
 from tests.orchestrator import Json, wait_for
 
@@ -22,7 +22,7 @@ QUICK = {
     "sleep_idle_s": "1",
     "wake_settle_s": "1",
     # Suspended, a machine of the lab does not stop CLOCK_MONOTONIC: woken, it takes launches once this is over.
-    "suspend_limit_s": "5",
+    "suspend_limit_s": "20",
     "wake_back_off_s": "1",
     "worker_threads": "16",
 }
@@ -80,19 +80,19 @@ class Sleepers(LabOrchestrator):
 
 
 def all_asleep(
-    matins: Sleepers, lab: FleetLab, sleeps: Mapping[str, SleepKind] | None = None, *, told: bool = False
+    matins: Sleepers, machines: Sequence[Machine], sleeps: Mapping[str, SleepKind] | None = None, *, told: bool = False
 ) -> None:
-    """Every machine of the lab is switched on, added and known, and then sleeps because nobody needs it, or because an
+    """Every machine is switched on, added and known, and then sleeps because nobody needs it, or because an
     operator has `told` it to; off, unless `sleeps` names another way for it."""
-    how = {machine.name: (sleeps or {}).get(machine.name, SleepKind.POWER_OFF) for machine in lab.machines}
-    for machine in lab.machines:
+    how = {machine.name: (sleeps or {}).get(machine.name, SleepKind.POWER_OFF) for machine in machines}
+    for machine in machines:
         machine.press_button()
-    for machine in lab.machines:
+    for machine in machines:
         machine.wait_until("on")
         matins.add_sleeper(machine, how[machine.name])
-    for machine in lab.machines if told else ():
+    for machine in machines if told else ():
         matins.wait_for_state(machine, "idle")
         matins.post(f"runners/{machine.name}/sleep", by="ada")
-    for machine in lab.machines:
+    for machine in machines:
         matins.wait_for_state(machine, "asleep", limit_s=DOWN_S)
         machine.wait_until(OFF[how[machine.name]])

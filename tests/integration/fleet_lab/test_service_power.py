@@ -36,7 +36,7 @@ def matins(folder: Path, own_lab: FleetLab) -> Iterator[Sleepers]:
     running = Sleepers(own_lab, folder / "home", agents_path=str(folder / "campaigns" / "agents"), **QUICK)
     try:
         running.start()
-        all_asleep(running, own_lab, SLEEPS)
+        all_asleep(running, own_lab.machines, SLEEPS)
         yield running
     finally:
         running.stop()
