@@ -160,6 +160,46 @@ class RunnerEvent:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Judged:
+    """The last change of health: why, by whom and when."""
+
+    reason: str
+    actor: str
+    at: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LastCanary:
+    """`passed` is None while it is under way, and where it ended without a verdict."""
+
+    episode: str
+    phase: str
+    passed: bool | None = None
+    reason: str = ""
+    ended_at: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """A Vulkan device of a runner; `prices` are what it adds to its machine's. Not `reported`: something was said of
+    it, but the machine does not list it."""
+
+    uuid: str
+    reported: bool = True
+    name: str | None = None
+    type: str | None = None
+    driver: str | None = None
+    vulkan_api: str | None = None
+    vram_bytes: int = 0
+    health: str | None = None
+    detail: str = ""
+    since: str | None = None
+    tags: tuple[str, ...] = ()
+    prices: dict[str, float] | None = None
+    running: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Runner:
     name: str
     kind: str
@@ -180,12 +220,16 @@ class Runner:
     operation: str | None = None
     service: str | None = None
     health: str | None = None
+    judged: Judged | None = None
+    canary: LastCanary | None = None
+    canary_due: str = ""
     gpu: str | None = None
     driver: str | None = None
     vulkan_api: str | None = None
     os: str | None = None
     tags: tuple[str, ...] = ()
     slots: dict[str, int] | None = None
+    devices: tuple[Device, ...] = ()
     running: tuple[str, ...] = ()
     last_seen: str | None = None
     detail: str | None = None

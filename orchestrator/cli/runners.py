@@ -13,6 +13,7 @@ from orchestrator.cli.answers import Runner, listed, read
 from orchestrator.cli.client import Client, segment
 from orchestrator.cli.connection import connection
 from orchestrator.cli.errors import Failed, WrongInput
+from orchestrator.cli.gpus import gpu
 from orchestrator.cli.render import values
 from orchestrator.cli.render.runner import COLUMNS, details, row
 from orchestrator.cli.render.tables import show_table
@@ -22,7 +23,7 @@ RUNNERS = "/api/v1/runners"
 
 @dataclass(frozen=True, kw_only=True)
 class NewRunner:
-    """As typed; `slots` and `watts` are comma-separated `name=number` pairs."""
+    """As typed; `slots` and `watts` are comma-separated `name=number` pairs, `gpus` as `cli.gpus` reads them."""
 
     name: str
     local: bool = False
@@ -42,6 +43,7 @@ class NewRunner:
     price_per_hour: float | None = None
     watts: str | None = None
     price_per_kwh: float | None = None
+    gpus: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The API's form of it, without what was not given. Raises WrongInput."""
@@ -52,6 +54,7 @@ class NewRunner:
             "price_per_hour": self.price_per_hour,
             "watts": pairs(self.watts, "--watts", ("asleep", "idle", "busy")) or None,
             "price_per_kwh": self.price_per_kwh,
+            "gpus": [gpu(each) for each in self.gpus] or None,
         }
         return body | {name: value for name, value in given.items() if value is not None}
 
@@ -137,6 +140,7 @@ def _command(runner: NewRunner) -> list[str]:
         ("--price-per-hour", runner.price_per_hour),
         ("--watts", runner.watts),
         ("--price-per-kwh", runner.price_per_kwh),
+        *(("--gpu", each) for each in runner.gpus),
     )
     given = [part for name, value in options if value is not None for part in (name, str(value))]
     return ["matins", "runner", "add", runner.name, *given]

@@ -45,10 +45,10 @@ def refuse(problems: list[Problem]) -> None:
 
 def _conflicts(row: RunnerRow, others: list[RunnerRow], body: RunnerBody) -> list[MatinsError]:
     known = next((other for other in others if other.name == row.name), None)
-    if known is not None and changes(row, known, body) is None:
-        return [Conflict(f"there is a runner {row.name!r} already, at another place", "choose another name")]
     try:
+        if known is not None and changes(row, known, body) is None:
+            return [Conflict(f"there is a runner {row.name!r} already, at another place", "choose another name")]
         refuse_twin(row, [other for other in others if other.name != row.name])
-    except Conflict as error:
+    except (BadInput, Conflict) as error:
         return [error]
     return []

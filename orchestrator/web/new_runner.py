@@ -17,6 +17,7 @@ from orchestrator.domain.wake import SleepKind
 from orchestrator.errors import BadInput, Conflict, LinkError
 from orchestrator.machines import host_keys, ssh, ssh_connect
 from orchestrator.store.tables import RunnerRow
+from orchestrator.web.new_devices import GpuBody, WattsBody, merged, refuse_unknown, said_of
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 INTERFACE = re.compile(r"[^\s/]{1,15}")
@@ -30,12 +31,6 @@ class SlotsBody(BaseModel):
     build: int = Field(default=1, ge=1, le=64)
 
 
-class WattsBody(BaseModel):
-    asleep: float = Field(default=0.0, ge=0)
-    idle: float = Field(default=0.0, ge=0)
-    busy: float = Field(default=0.0, ge=0)
-
-
 class HostBody(BaseModel):
     """Whose host key is wanted."""
 
@@ -47,7 +42,8 @@ class RunnerBody(BaseModel):
     """A runner to add. Prices in USD, power in watts. From `host` to `home` it is for kind "ssh" only: `key_path` is a
     private key on the orchestrator's machine, `host_key` "TYPE BASE64", `home` a folder on the runner, from its
     account's home unless absolute. `mac` to `sleeps`: how it is woken, and put to sleep ("suspend" or "power-off");
-    without `mac` it is neither. `line` is where an imported file names it."""
+    without `mac` it is neither. `line` is where an imported file names it. `gpus`: what is to be said of single
+    devices; tags, prices and watts beside it are those of the machine."""
 
     name: str
     kind: str = "local"
@@ -68,6 +64,7 @@ class RunnerBody(BaseModel):
     price_per_hour: float = Field(default=0.0, ge=0)
     watts: WattsBody = WattsBody()
     price_per_kwh: float = Field(default=0.0, ge=0)
+    gpus: list[GpuBody] = Field(default=[], max_length=64)
 
 
 def new_row(body: RunnerBody, now: datetime) -> RunnerRow:
@@ -99,6 +96,7 @@ def new_row(body: RunnerBody, now: datetime) -> RunnerRow:
         build_slots=body.slots.build,
         tags=sorted(set(body.tags)),
         prices=vars(prices),
+        devices=said_of(body.gpus),
         link_errors={},
         observe_after=now,
         added_at=now,
@@ -108,7 +106,7 @@ def new_row(body: RunnerBody, now: datetime) -> RunnerRow:
 def faults(body: RunnerBody) -> list[BadInput]:
     """All that is wrong with it, and not only the first."""
     found: list[BadInput] = []
-    for check in (_check_name, _waking, _address):
+    for check in (_check_name, _waking, _address, lambda each: said_of(each.gpus)):
         try:
             check(body)
         except BadInput as error:
@@ -179,13 +177,17 @@ def _address(body: RunnerBody) -> Address:
     return address
 
 
-def changes(row: RunnerRow, known: RunnerRow, body: RunnerBody) -> dict[str, str] | None:
-    """What adding a known runner again changes: its keys, and how it is woken. None if that is another machine, or
-    another place on it. What was not given stays."""
-    if known.kind != "ssh" or row.kind != "ssh" or _place(row) != _place(known):
+def changes(row: RunnerRow, known: RunnerRow, body: RunnerBody) -> dict[str, Any] | None:
+    """What adding a known runner again changes: its keys, how it is woken, and what was said of its devices. None if
+    that is another machine, or another place on it. What was not given stays. Raises BadInput for devices that the
+    known one has not."""
+    if known.kind != row.kind or _place(row) != _place(known):
         return None
     given = [name for name in (*KEYS, *WAKING) if getattr(body, name) or (name == "sleeps" and not known.sleeps)]
-    return {name: getattr(row, name) for name in given if getattr(row, name) != getattr(known, name)}
+    new = {name: getattr(row, name) for name in given if getattr(row, name) != getattr(known, name)}
+    refuse_unknown(row.devices, known)
+    devices = merged(known.devices, row.devices)
+    return new | ({"devices": devices} if devices != known.devices else {})
 
 
 def refuse_twin(row: RunnerRow, others: Sequence[RunnerRow]) -> None:

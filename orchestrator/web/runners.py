@@ -10,14 +10,16 @@ from sqlmodel import Session
 
 from orchestrator.errors import BadInput, Conflict, LinkError
 from orchestrator.machines import ssh, ssh_connect
+from orchestrator.service.canary import last_canary
 from orchestrator.service.services import Services
 from orchestrator.store.changes import log_runner_event
 from orchestrator.store.fleet import load_fleet
-from orchestrator.store.queries import find_runner, list_runners, runner_events_of
+from orchestrator.store.queries import find_runner, last_judged, list_runners, runner_events_of
 from orchestrator.store.tables import RunnerRow
 from orchestrator.web.importing import ImportBody, problems_of, refuse
 from orchestrator.web.new_runner import (
     KEYS,
+    WAKING,
     HostBody,
     RunnerBody,
     changes,
@@ -75,8 +77,12 @@ def runner_routes(services: Services) -> APIRouter:
     @router.get("/{name}")
     def show(name: str) -> dict[str, Any]:
         with services.store.reading() as session:
+            row = find_runner(session, name)
+            changed = last_judged(session, name)
+            judged = {**runner_event_view(changed), **changed.data} if changed else None
             events = [runner_event_view(event) for event in runner_events_of(session, name)]
-            return {**_view(session, services, find_runner(session, name)), "events": events}
+            told = {"judged": judged, "canary": last_canary(session, name), "events": events}
+            return {**_view(session, services, row), **told}
 
     return router
 
@@ -103,8 +109,10 @@ def _keep(session: Session, body: RunnerBody, now: datetime) -> tuple[RunnerRow,
     session.add(known)
     session.flush()
     keys = {name: value for name, value in was.items() if name in KEYS}
-    waking = {name: value for name, value in was.items() if name not in KEYS}
-    for event, data in (("keys-pinned", keys), ("waking-changed", waking)):
+    waking = {name: value for name, value in was.items() if name in WAKING}
+    before = was.get("devices", {})
+    devices = {uuid: before.get(uuid) for uuid, facts in new.get("devices", {}).items() if before.get(uuid) != facts}
+    for event, data in (("keys-pinned", keys), ("waking-changed", waking), ("devices-changed", devices)):
         if data:
             told = {name: "…" if name == "secureon" and value else value for name, value in data.items()}
             log_runner_event(session, known.name, event, actor="operator", now=now, data={"was": told})

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from orchestrator.domain.device import Device
 from orchestrator.domain.runner import Runner, shown_state
 from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow, EventRow, RunnerEventRow, RunnerRow
 
@@ -64,6 +66,7 @@ def attempt_view(row: AttemptRow) -> Json:
         "id": row.id,
         "fence": row.fence,
         "runner": row.runner,
+        "gpu": row.gpu or None,
         "phase": row.ended or status.get("phase") or "launching",
         "stage": status.get("stage"),
         "detail": row.failure_detail or status.get("detail", ""),
@@ -86,7 +89,8 @@ def runner_event_view(row: RunnerEventRow) -> Json:
     return {"at": moment(row.at), "event": row.event, "actor": row.actor, "data": row.data}
 
 
-def runner_view(row: RunnerRow, runner: Runner, running: list[str]) -> Json:
+def runner_view(row: RunnerRow, runner: Runner, running: list[str], on_devices: Mapping[str, str]) -> Json:
+    """`running`: the episodes that hold a slot; `on_devices`: by episode, the device of the attempt in force."""
     hello = row.hello or {}
     gpu = next(iter(hello.get("gpus", [])), {})
     return {
@@ -114,8 +118,34 @@ def runner_view(row: RunnerRow, runner: Runner, running: list[str]) -> Json:
         "tags": sorted({*row.tags, *hello.get("tags", [])}),
         "slots": {"agent": row.agent_slots, "build": row.build_slots},
         "prices": row.prices,
+        "devices": _devices(row, runner, on_devices),
         "running": running,
         "last_seen": moment(row.last_seen),
         "detail": row.detail,
         "hello": row.hello,
+    }
+
+
+def _devices(row: RunnerRow, runner: Runner, on_devices: Mapping[str, str]) -> list[Json]:
+    """Best first, and then those that something was said of, but that the machine does not report."""
+    reported = {device.uuid for device in runner.devices}
+    lost = [{"uuid": uuid, "reported": False, **row.devices[uuid]} for uuid in sorted(row.devices.keys() - reported)]
+    return [*(_device(device, on_devices) for device in runner.devices), *lost]
+
+
+def _device(device: Device, on_devices: Mapping[str, str]) -> Json:
+    return {
+        "uuid": device.uuid,
+        "reported": True,
+        "name": device.gpu.name,
+        "type": device.gpu.device_type,
+        "driver": device.gpu.driver,
+        "vulkan_api": device.gpu.vulkan_api,
+        "vram_bytes": device.vram_bytes,
+        "health": str(device.health),
+        "detail": device.detail,
+        "since": moment(device.since),
+        "tags": sorted(device.offered_tags),
+        "prices": vars(device.prices) if device.prices else None,
+        "running": sorted(episode_id for episode_id, gpu in on_devices.items() if gpu == device.uuid),
     }

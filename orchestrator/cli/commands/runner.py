@@ -63,6 +63,12 @@ def add(
         str | None, typer.Option(metavar="asleep=W,idle=W,busy=W", help="What the machine draws, in watts.")
     ] = None,
     price_per_kwh: Annotated[float | None, typer.Option(metavar="USD", min=0, help="What a kWh costs.")] = None,
+    gpus: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--gpu", metavar='"UUID FACT..."', help="Tags and prices of one of its devices, see below; repeatable."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Add this machine, or one that is reached over SSH, as a runner.
@@ -70,6 +76,9 @@ def add(
     Without --host-key, the key that the host offers is shown and has to be confirmed at a terminal. It is pinned:
     a host that shows another one later is not talked to. To pin a new key, or to give it a MAC address, add the same
     runner with it again. With --mac it is woken when an episode needs it, and put to sleep when that saves energy.
+
+    --gpu says something of one device, by the UUID that `matins runner show` lists: tag=T (repeatable), asleep=W,
+    idle=W, busy=W, price-per-hour=USD, which come on top of the machine's. Given again, it replaces what was said.
 
     \b
     Examples:
@@ -80,6 +89,8 @@ def add(
       matins runner add desk --local --slots agent=2,build=1 --tag vulkan \\
           --price-per-hour 0.12 --watts asleep=2,idle=60,busy=350 \\
           --price-per-kwh 0.30
+      matins runner add desk --local \\
+          --gpu "00000000-0300-0000-0000-000000000000 tag=big idle=20 busy=350"
     """
     from orchestrator.cli.runners import NewRunner, add_runner
 
@@ -103,6 +114,7 @@ def add(
             price_per_hour=price_per_hour,
             watts=watts,
             price_per_kwh=price_per_kwh,
+            gpus=tuple(gpus or ()),
         ),
         as_json=as_json,
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.cli.errors import WrongInput
+from orchestrator.cli.gpus import FORM, gpu
 from orchestrator.cli.inventory.tree import Inventory
 from orchestrator.cli.runners import pairs, whole
 from orchestrator.errors import Problem
@@ -57,6 +58,10 @@ def _slots(value: Any) -> dict[str, int]:
     return {name: whole(name, amount) for name, amount in _pairs("agent", "build")(value).items()}
 
 
+def _gpus(value: Any) -> list[dict[str, Any]]:
+    return [gpu(str(part)) for part in (value if isinstance(value, list) else _text(value).split(";"))]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Variable:
     """`names`: the first that is set counts. `form` completes "write …"."""
@@ -92,6 +97,7 @@ VARIABLES = (
         field="watts", names=("matins_watts",), form="asleep=W,idle=W,busy=W", read=_pairs("asleep", "idle", "busy")
     ),
     Variable(field="price_per_kwh", names=("matins_price_per_kwh",), form="a number", read=_number),
+    Variable(field="gpus", names=("matins_gpus",), form=f"a list of {FORM}, or these with ; between them", read=_gpus),
 )
 
 KNOWN = frozenset(name for variable in VARIABLES for name in variable.names) | FOR_ROLES

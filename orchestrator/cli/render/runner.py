@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.cli.answers import Runner
+from orchestrator.cli.answers import LastCanary, Runner
 from orchestrator.cli.render import values
+from orchestrator.cli.render.devices import device_facts, gpu_names
 from orchestrator.cli.render.tables import Column
 
 COLUMNS = (
@@ -25,7 +26,7 @@ def row(runner: Runner) -> list[str]:
         runner.name,
         runner.kind,
         runner.state,
-        values.text(runner.gpu),
+        gpu_names(runner),
         _slots(runner),
         str(len(runner.running)),
         values.text(" ".join(runner.tags)),
@@ -52,20 +53,20 @@ def details(runner: Runner) -> Iterator[str]:
         "power": runner.power,
         "operation": runner.operation,
         "service": runner.service,
-        "health": runner.health,
+        "health": _health(runner),
+        "canary due": runner.canary_due,
+        "last canary": _canary(runner.canary),
         "slots": _slots(runner),
         "tags": " ".join(runner.tags),
         "running": " ".join(runner.running),
         "last seen": values.time(runner.last_seen),
-        "gpu": runner.gpu,
-        "driver": runner.driver,
-        "vulkan": runner.vulkan_api,
         "os": runner.os,
     }
     yield runner.name
     hello = runner.hello or {}
     told = {name.replace("_", " "): hello.get(name) for name in _TOLD}
-    for name, value in (facts | told).items():
+    devices = (fact for device in runner.devices for fact in device_facts(device))
+    for name, value in (*facts.items(), *devices, *told.items()):
         if value not in (None, "", values.NONE):
             yield f"  {name:<17} {value}"
     tools = hello.get("tools")
@@ -74,6 +75,21 @@ def details(runner: Runner) -> Iterator[str]:
     for event in runner.events:
         told = " ".join(f"{key}={value}" for key, value in (event.data or {}).items() if value not in (None, "", []))
         yield f"  {values.time(event.at)}  {event.event} by {values.text(event.actor)}  {told}".rstrip()
+
+
+def _health(runner: Runner) -> str:
+    """With since when, by whom and why, if it ever changed."""
+    last = runner.judged
+    why = f" since {values.time(last.at)} by {last.actor}: {last.reason}" if last else ""
+    return values.text(runner.health) + why
+
+
+def _canary(last: LastCanary | None) -> str:
+    if last is None:
+        return ""
+    verdict = {True: "passed", False: "failed", None: last.phase}[last.passed]
+    at = f" at {values.time(last.ended_at)}" if last.ended_at else ""
+    return f"{last.episode} {verdict}{at}" + (f": {last.reason}" if last.reason else "")
 
 
 _TOLD = (
