@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from orchestrator.cli.errors import WrongInput
-from orchestrator.cli.inventory.ini import expand
+from orchestrator.cli.inventory.ini import HOSTS_MOST, expand
 from orchestrator.cli.inventory.tree import ALL, DEPTH_MOST, UNGROUPED, Inventory
 
 META = "_meta"
@@ -67,12 +67,24 @@ def _group(found: Inventory, name: str, group: Any, text: str, bound: int) -> No
     for key in group:
         if key not in ("hosts", "vars", "children"):
             found.problem(_line_of(text, str(key)), f"{key!r} is no part of a group", "hosts, vars, children", name)
-    own.variables |= _dict(group.get("vars"))
+
+    def mapping(key: str, value: Any, where: str) -> dict[str, Any]:
+        if value is not None and not isinstance(value, dict):
+            said = f"below {key!r} is {str(value)[:80]!r}"
+            found.problem(_line_of(text, key, after=line), said, "write NAME: with a colon, one a line", where)
+        return _dict(value)
+
+    own.variables |= mapping("vars", group.get("vars"), name)
     hosts = group.get("hosts")
-    for host, variables in ({hosts: None} if isinstance(hosts, str) else _dict(hosts)).items():
-        for one in expand(str(host)) or [str(host)]:
-            found.add_host(name, one, _dict(variables), _line_of(text, str(host)))
-    for child, inner in _dict(group.get("children")).items():
+    for host, variables in ({hosts: None} if isinstance(hosts, str) else mapping("hosts", hosts, name)).items():
+        given = mapping(str(host), variables, str(host))
+        place = _line_of(text, str(host), after=line)
+        names = expand(str(host))
+        if not names or len(names) > HOSTS_MOST:
+            found.problem(place, "names no hosts, or too many", "write a range as [01:12] or [a:f]", str(host))
+        for one in names[:HOSTS_MOST]:
+            found.add_host(name, one, given, place)
+    for child, inner in mapping("children", group.get("children"), name).items():
         own.children.append(str(child))
         _group(found, str(child), inner, text, bound - 1)
 
@@ -85,7 +97,9 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _line_of(text: str, name: str) -> int:
-    """The first line that names it as a key or an entry; 0 if its spelling there is another one."""
+def _line_of(text: str, name: str, after: int = 0) -> int:
+    """The first line, below the line `after`, that names it as a key or an entry, else the first of all; 0 if its
+    spelling there is another one."""
     place = re.compile(rf"""[\s\-"']*{re.escape(name)}["']?\s*(:|,|$)""")
-    return next((number for number, line in enumerate(text.splitlines(), 1) if place.match(line)), 0)
+    found = [number for number, line in enumerate(text.splitlines(), 1) if place.match(line)]
+    return next((number for number in found if number > after), found[0] if found else 0)

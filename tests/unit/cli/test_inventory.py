@@ -184,6 +184,39 @@ def test_yaml_that_is_no_inventory_is_said_to_be_none(tmp_path: Path, text: str)
     assert read_inventory(str(file)).problems
 
 
+ODD = """all:
+  vars: 3
+  hosts:
+    a:
+    b: text
+  children:
+    gpus:
+      hosts:
+        - c
+        - d
+    more:
+      children: 7
+    range:
+      hosts:
+        gpu[3:1]:
+"""
+
+
+def test_each_part_of_yaml_that_has_the_wrong_form_is_named_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "hosts.yml"
+    file.write_text(ODD, encoding="utf-8")
+    inventory = read_inventory(str(file))
+    told = [(problem.line, problem.where, problem.message) for problem in inventory.problems]
+    assert told == [
+        (2, "all", "below 'vars' is '3'"),
+        (5, "b", "below 'b' is 'text'"),
+        (8, "gpus", "below 'hosts' is \"['c', 'd']\""),
+        (12, "more", "below 'children' is '7'"),
+        (15, "gpu[3:1]", "names no hosts, or too many"),
+    ]
+    assert inventory.hosts() == ["a", "b"]
+
+
 @pytest.mark.parametrize("content", [b"\xff\xfe", None])
 def test_a_file_that_cannot_be_read_is_wrong_input(tmp_path: Path, content: bytes | None) -> None:
     file = tmp_path / "hosts"
