@@ -7,15 +7,22 @@ from datetime import timedelta
 from itertools import permutations
 from typing import Any
 
+import pytest
+
 from orchestrator.domain.actions import BeginLaunch, Release
-from orchestrator.domain.device import Device, Health
+from orchestrator.domain.device import Device, DevicePrices, Health
 from orchestrator.domain.episode import CampaignFacts, Episode
 from orchestrator.domain.phases import Phase
-from orchestrator.domain.runner import Runner
+from orchestrator.domain.power import PowerFacts
+from orchestrator.domain.runner import Prices, Runner
+from orchestrator.domain.wake import SleepKind
 from orchestrator.planning.devices import choose_device
 from orchestrator.planning.placement import unfit
 from orchestrator.planning.plan import next_acts
 from orchestrator.planning.policy import Policy
+from orchestrator.planning.power import spares
+from orchestrator.planning.power_policy import PowerPolicy
+from orchestrator.planning.power_rules import sleeps_after_s
 from tests.unit.planning.builders import NOW, attempt, campaign, episode, fleet, gpu, hello, runner, started, two_cards
 
 GIB = 1024**3
@@ -131,3 +138,28 @@ def test_an_episode_leaves_a_machine_whose_device_for_it_was_quarantined_before_
         episodes=(assigned("e1", phase_since=NOW - timedelta(seconds=1)),),
     )
     assert next_acts(state, Policy(), NOW) == (Release(episode_id="e1", runner="local"),)
+
+
+def test_what_a_device_is_priced_at_comes_on_top_of_its_machine() -> None:
+    prices = Prices(hardware_usd_per_h=0.2, asleep_w=2, idle_w=40, busy_w=100, energy_usd_per_kwh=0.3)
+    card = DevicePrices(hardware_usd_per_h=0.1, asleep_w=1, idle_w=20, busy_w=350)
+    one, two = two_cards(prices=prices, large={"prices": card}), two_cards(prices=prices)
+    assert two.full_prices == prices
+    assert one.full_prices == Prices(
+        hardware_usd_per_h=pytest.approx(0.3), asleep_w=3, idle_w=60, busy_w=450, energy_usd_per_kwh=0.3
+    )
+
+
+def test_a_machine_whose_cards_draw_much_when_idle_sleeps_sooner() -> None:
+    facts, policy = PowerFacts(runner="local", sleeps=SleepKind.SUSPEND), PowerPolicy(idle_min_s=0)
+    prices = Prices(asleep_w=2, idle_w=40, busy_w=100, energy_usd_per_kwh=0.3)
+    bare = two_cards(prices=prices)
+    thirsty = two_cards(prices=prices, small={"prices": DevicePrices(idle_w=60, busy_w=60)})
+    assert sleeps_after_s(thirsty, facts, policy)[0] < sleeps_after_s(bare, facts, policy)[0]
+    assert sleeps_after_s(thirsty, facts, policy)[1].startswith("sleeping saves 98 W")
+
+
+def test_the_machine_that_draws_least_with_all_its_cards_is_kept_warm() -> None:
+    lean = two_cards("lean", prices=Prices(idle_w=60))
+    thirsty = two_cards("cards", prices=Prices(idle_w=40), small={"prices": DevicePrices(idle_w=30)})
+    assert spares([lean, thirsty], PowerPolicy(keep_warm=1)) == {"lean"}
