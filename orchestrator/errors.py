@@ -39,6 +39,12 @@ class BadInput(MatinsError):
     exit_status = 2
 
 
+class BadSetting(BadInput):
+    """A setting, or a file that settings come from, is not usable. One line: name, value, what is wrong, source."""
+
+    kind = "bad-setting"
+
+
 class NotFound(MatinsError):
     """No such thing; the sender named something that does not exist."""
 

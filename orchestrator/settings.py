@@ -8,8 +8,6 @@ not do it.
 from __future__ import annotations
 
 import os
-import secrets
-import stat
 import sys
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -28,22 +26,12 @@ from pydantic_settings import (
 )
 from pydantic_settings.exceptions import SettingsError
 
-from orchestrator.errors import BadInput
+from orchestrator import token_file
+from orchestrator.errors import BadSetting
 from orchestrator.failpoints import parse as parse_failpoints
 
 PREFIX = "MATINS_"
 DEFAULT_URL = "http://127.0.0.1:7437"
-TOKEN_BYTES_MAX = 4096
-
-
-class BadSetting(BadInput):
-    """A setting, or a file that settings come from, is not usable. One line: name, value, what is wrong, source."""
-
-    kind = "bad-setting"
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def shipped_examples() -> Path:
@@ -187,7 +175,7 @@ class Settings(BaseSettings):
 
     def find_token(self) -> str | None:
         """The API token: the setting, else the token file; None if neither is there. Raises BadSetting."""
-        return self.token.get_secret_value() if self.token else self._read_token()
+        return self.token.get_secret_value() if self.token else token_file.read(self.token_path)
 
     def ensure_token(self) -> str:
         """The API token, made if there is none. Of many processes that make one at once all get the same. Raises
@@ -195,52 +183,11 @@ class Settings(BaseSettings):
         if token := self.find_token():
             return token
         self.ensure_home()
-        try:
-            self._make_token()
-        except OSError as error:
-            raise self._unusable_token(f"cannot be made: {error.strerror}", "let this account write there") from None
-        token = self._read_token()
-        if token is None:
-            raise self._unusable_token("vanished while it was made", "start again")
-        return token
-
-    def _make_token(self) -> None:
-        draft = self.home / f".token-{secrets.token_hex(8)}"
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                file.write(secrets.token_urlsafe(32) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            # Linking fails if another process was first, and shows the file only when it is whole.
-            os.link(draft, self.token_path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-
-    def _read_token(self) -> str | None:
-        try:
-            # Never waits for the other end of a pipe.
-            with open(self.token_path, encoding="ascii", opener=_without_waiting) as file:
-                mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-                token = file.read(TOKEN_BYTES_MAX).strip()
-        except FileNotFoundError:
-            return None
-        except (OSError, UnicodeDecodeError) as error:
-            raise self._unusable_token(f"cannot be read: {error}", "mend or remove it") from None
-        if mode & 0o077:
-            raise self._unusable_token(f"has mode {mode:04o}: others may read it", f"run: chmod 600 {self.token_path}")
-        if not token:
-            raise self._unusable_token("is empty", f"remove it: rm {self.token_path}")
-        return token
+        return token_file.make(self.token_path)
 
     def _unusable(self, name: str, problem: str, remedy: str) -> BadSetting:
         value = _shown(name, getattr(self, name))
         return BadSetting(f"{name}={value} (from {self.sources()[name]}) {problem}", remedy)
-
-    def _unusable_token(self, problem: str, remedy: str) -> BadSetting:
-        return BadSetting(f"the token file {self.token_path} {problem}", remedy)
 
     @field_validator("home", mode="after")
     @classmethod
