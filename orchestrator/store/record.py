@@ -119,6 +119,8 @@ def _record_asleep(session: Session, row: RunnerRow, now: datetime) -> None:
     if row.power != Power.ASLEEP:
         log_runner_event(session, row.name, "asleep", actor=OURSELVES, now=now, data={"how": row.slept})
         row.power, row.asleep_since = str(Power.ASLEEP), now
+        # What kept it awake is over, also where it only was slower than it had time for.
+        row.stay_awake_until, row.stay_awake_why = None, ""
     if row.operation == Operation.SUSPENDING:
         row.operation, row.suspending_since = str(Operation.NONE), None
     session.add(row)

@@ -62,6 +62,18 @@ def test_a_report_asked_between_the_wish_and_the_answer_to_it_is_no_sign_of_slee
     assert rig.facets("a") == ("AWAKE", "SUSPENDING")
 
 
+def test_one_that_was_slower_to_fall_asleep_than_it_had_time_for_is_not_kept_awake_by_that(rig: SleepingRig) -> None:
+    rig.perform(asked_to_sleep(rig))
+    rig.clock.advance(61)
+    rig.tick()
+    assert rig.told("a")[-1] == "suspend-refused"
+    assert rig.runner("a").stay_awake_until is not None
+    rig.runners["a"].unreachable = SILENT
+    rig.observe("a")
+    assert rig.facets("a") == ("ASLEEP", "NONE")
+    assert (rig.runner("a").stay_awake_until, rig.runner("a").stay_awake_why) == (None, "")
+
+
 def test_silence_counts_from_when_a_machine_that_said_yes_would_be_down(rig: SleepingRig) -> None:
     rig.perform(asked_to_sleep(rig))
     rig.runners["a"].unreachable = SILENT
