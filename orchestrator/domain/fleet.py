@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 
 from orchestrator.domain.episode import Attempt, CampaignFacts, Episode, EpisodeKind
@@ -17,7 +18,7 @@ class FleetState:
     """All runners, the episodes that have not ended, their campaigns, and the attempts that are not settled: those in
     force, and those whose results the runner still holds. The order of the tuples means nothing. `accepted`: campaigns
     that a canary may be made of. `power`: by name, what is known of each runner's sleep; `warmth`: where the workspace
-    of a base is warm."""
+    of a base is warm; `served`: when an episode of each submitter who has some queued last began."""
 
     runners: tuple[Runner, ...] = ()
     episodes: tuple[Episode, ...] = ()
@@ -26,6 +27,7 @@ class FleetState:
     accepted: tuple[CampaignFacts, ...] = ()
     power: Mapping[str, PowerFacts] = field(default_factory=dict[str, PowerFacts])
     warmth: Warmth = field(default_factory=Warmth)
+    served: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
 
     @cached_property
     def runner(self) -> dict[str, Runner]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from functools import cache
 
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import aliased
-from sqlmodel import Session, and_, col, exists, or_, select
+from sqlmodel import Session, and_, col, exists, func, or_, select
 
 from orchestrator.domain.fleet import FleetState
-from orchestrator.domain.phases import ENDED
+from orchestrator.domain.phases import ENDED, Phase
 from orchestrator.domain.reasons import EndReason, meaning
 from orchestrator.store.convert import to_attempt, to_campaign, to_episode, to_runner
 from orchestrator.store.power import load_power, load_warmth
@@ -45,6 +46,7 @@ def load_fleet(session: Session) -> FleetState:
         accepted=tuple(to_campaign(row) for row in newest_accepted(session)),
         power=load_power(session, runners),
         warmth=load_warmth(session, campaigns),
+        served=_served(session, {row.submitter for row in episodes if row.phase == Phase.QUEUED}),
     )
 
 
@@ -62,6 +64,15 @@ def left_behind() -> ColumnElement[bool]:
     return and_(
         col(AttemptRow.ended).is_not(None), col(AttemptRow.acknowledged_at).is_(None), or_(~salvaged, acknowledging)
     )
+
+
+def _served(session: Session, submitters: Iterable[str]) -> dict[str, datetime]:
+    """When an episode of each of these last began; one look into an index for each, however many have ended."""
+    last = {
+        submitter: session.exec(select(func.max(EpisodeRow.started_at)).where(EpisodeRow.submitter == submitter)).one()
+        for submitter in submitters
+    }
+    return {submitter: at for submitter, at in last.items() if at is not None}
 
 
 def _acts(session: Session, attempt_ids: Sequence[str]) -> tuple[dict[str, set[str]], dict[str, set[str]]]:

@@ -65,6 +65,7 @@ class EpisodeRow(SQLModel, table=True):
     a canary may run."""
 
     __tablename__: ClassVar[Any] = "episode"
+    __table_args__ = (Index("episode_served", "submitter", "started_at"),)
 
     id: str = Field(primary_key=True)
     campaign_id: str = Field(foreign_key="campaign.id", index=True)

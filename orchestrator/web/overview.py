@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import datetime
 
 from sqlmodel import Session, col, select
@@ -11,7 +10,7 @@ from orchestrator.domain.fleet import FleetState
 from orchestrator.domain.phases import LEASED
 from orchestrator.planning.canaries import explain_due
 from orchestrator.planning.devices import running_on
-from orchestrator.planning.fairness import in_turn
+from orchestrator.planning.fairness import in_line
 from orchestrator.planning.power import is_idle, spares
 from orchestrator.planning.power_explain import explain_gpu, explain_idle, explain_runner
 from orchestrator.planning.power_policy import PowerPolicy
@@ -29,9 +28,8 @@ def overview(session: Session, services: Services, limit: int) -> Json:
     now, policy = services.now(), services.policy.power
     fleet = load_fleet(session)
     runners = [view_of(fleet, row, policy, now) for row in list_runners(session)]
-    held = Counter(episode.submitter for episode in fleet.episodes if episode.phase in LEASED)
     on_runners = sorted((e for e in fleet.episodes if e.phase in LEASED), key=lambda e: (e.submitted_at, e.id))
-    shown = [episode.id for episode in (*on_runners, *in_turn(fleet.queued, held, now))][:limit]
+    shown = [episode.id for episode in (*on_runners, *in_line(fleet, now))][:limit]
     oldest = min((episode.submitted_at for episode in fleet.queued), default=None)
     return {
         "at": moment(now),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from orchestrator.domain.episode import Episode, EpisodeKind
 from orchestrator.planning.fairness import AGEING, in_turn
@@ -27,6 +27,20 @@ def test_submitters_take_turns_however_many_one_of_them_queued() -> None:
 def test_slots_that_are_held_already_count() -> None:
     queue = [*of("ann", 2, minutes_ago=10), *of("ben", 2)]
     assert turns(queue, ann=1) == ["ben0", "ann0", "ben1", "ann1"]
+
+
+def test_with_one_slot_submitters_alternate_however_much_one_of_them_queued_before() -> None:
+    """Each episode has ended before the next may begin, so nobody ever holds a slot when turns are given."""
+    queue = [*of("ann", 3, minutes_ago=10), *of("ben", 2)]
+    served: dict[str, datetime] = {}
+    began: list[str] = []
+    while queue:
+        now = NOW + timedelta(hours=len(began))
+        first = in_turn(queue, {}, now, served)[0]
+        queue.remove(first)
+        served[first.submitter] = now
+        began.append(first.id)
+    assert began == ["ann0", "ben0", "ann1", "ben1", "ann2"]
 
 
 def test_priority_goes_before_fair_share_and_preflights_before_both() -> None:
