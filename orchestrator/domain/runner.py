@@ -115,6 +115,11 @@ class Runner:
         of_devices = [device_tags(gpu) for gpu in self.hello.gpus] if self.hello else []
         return self.reported_tags.difference(*of_devices) | (self.tags - CAPABILITIES)
 
+    @cached_property
+    def hardware(self) -> tuple[Device, ...]:
+        """Its devices that are not of software."""
+        return tuple(device for device in self.devices if not device.is_software)
+
     @property
     def full_prices(self) -> Prices:
         """Of the machine with all its devices: what a device is priced at comes on top."""

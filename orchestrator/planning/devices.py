@@ -21,26 +21,20 @@ GIB = 1024**3
 def lacks(runner: Runner, campaign: CampaignFacts) -> str:
     """Why the machine offers what the campaign needs on none of its devices; empty if one will do, or none is needed.
     What the machine offers by itself counts for each of them."""
-    beyond = beyond_machine(runner, campaign)
+    beyond = _beyond_machine(runner, campaign)
     if not beyond and not campaign.needs_vram_bytes:
         return ""
-    if any(_will_do(device, beyond, campaign.needs_vram_bytes) for device in runner.devices):
-        return ""
-    return _why_none(runner, beyond, campaign.needs_vram_bytes)
-
-
-def beyond_machine(runner: Runner, campaign: CampaignFacts) -> list[str]:
-    """The tags that a device has to bring."""
-    return [tag for tag in campaign.needs_tags if tag not in runner.own_tags]
+    for device in _eligible(runner, beyond):
+        if _will_do(device, beyond, campaign.needs_vram_bytes):
+            return ""
+    return _why_none(runner, [tag for tag in campaign.needs_tags if tag in beyond], campaign.needs_vram_bytes)
 
 
 def choose_device(runner: Runner, campaign: CampaignFacts, load: Mapping[str, int]) -> str:
     """The deviceUUID that an attempt is to be for: of the devices that will do the one with the least `load`
-    (attempts by deviceUUID), then the best. A device of software is taken only where no other will do: it is nobody's
-    aim beside a real one. Empty where there is none."""
-    beyond = beyond_machine(runner, campaign)
-    fit = [device for device in runner.devices if _will_do(device, beyond, campaign.needs_vram_bytes)]
-    fit = [device for device in fit if not device.is_software] or fit
+    (attempts by deviceUUID), then the best. Empty where there is none."""
+    beyond = _beyond_machine(runner, campaign)
+    fit = [one for one in _eligible(runner, beyond) if _will_do(one, beyond, campaign.needs_vram_bytes)]
     least = min(fit, key=lambda device: load.get(device.uuid, 0), default=None)
     return least.uuid if least is not None else ""
 
@@ -69,27 +63,57 @@ def running_on(fleet: FleetState, runner: str) -> dict[str, str]:
     return {episode_id: attempt.gpu for episode_id, attempt in attempts if attempt is not None}
 
 
-def _will_do(device: Device, tags: list[str], vram_bytes: int) -> bool:
+def named(runner: Runner, gpu: str) -> str:
+    """Of several devices the one with that deviceUUID, as in "RX 7600 (UUID)"; empty for any other."""
+    found = next((device for device in runner.devices if device.uuid == gpu), None)
+    return _name(found) if found is not None and len(runner.devices) > 1 else ""
+
+
+def _name(device: Device) -> str:
+    return f"{device.gpu.name} ({device.uuid})"
+
+
+def _beyond_machine(runner: Runner, campaign: CampaignFacts) -> frozenset[str]:
+    """The tags that a device has to bring."""
+    return frozenset(campaign.needs_tags) - runner.own_tags
+
+
+def _eligible(runner: Runner, tags: frozenset[str]) -> tuple[Device, ...]:
+    """Beside devices of hardware those of software count for nothing, unless one is asked for by a tag that no hardware
+    has: nobody wants to measure a processor because the card is in quarantine, or smaller than the main memory."""
+    real = runner.hardware
+    if not real or len(real) == len(runner.devices):
+        return runner.devices
+    return real if tags <= _offered(real) else runner.devices
+
+
+def _offered(devices: tuple[Device, ...]) -> frozenset[str]:
+    """What at least one of them offers."""
+    return frozenset[str]().union(*[device.offered_tags for device in devices])
+
+
+def _will_do(device: Device, tags: frozenset[str], vram_bytes: int) -> bool:
     enough = device.vram_bytes >= vram_bytes and device.health is not Health.QUARANTINED
-    return enough and all(tag in device.offered_tags for tag in tags)
+    return enough and tags <= device.offered_tags
 
 
 def _why_none(runner: Runner, tags: list[str], vram_bytes: int) -> str:
     """Of several devices that of the one that comes closest."""
-    nowhere = [tag for tag in tags if not any(tag in device.offered_tags for device in runner.devices)]
+    offered = _offered(runner.devices)
+    nowhere = [tag for tag in tags if tag not in offered]
     if nowhere:
         problem = runner.hello.gpu_problem if runner.hello else ""
         why = f" ({problem})" if problem and set(nowhere) & CAPABILITIES else ""
         return f"does not report {', '.join(nowhere)}{why}"
     if not runner.devices:
         return f"has {_of_memory(0, vram_bytes)}"
-    misses = [(_misses(device, tags, vram_bytes), device) for device in runner.devices]
+    misses = [(_misses(device, tags, vram_bytes), device) for device in _eligible(runner, frozenset(tags))]
     says, device = min(misses, key=lambda one: (len(one[0]), one[1].health is Health.QUARANTINED, -one[1].vram_bytes))
     if device.health is Health.QUARANTINED:
         says.append(_is_quarantined(device))
     elif len(runner.devices) == 1:
         return says[0]
-    return f"has no device for it: {device.gpu.name} ({device.uuid}) {', and '.join(says)}"
+    return f"has no device for it: {_name(device)} {', and '.join(says)}"
 
 
 def _misses(device: Device, tags: list[str], vram_bytes: int) -> list[str]:

@@ -10,6 +10,7 @@ from orchestrator.domain.fleet import FleetState
 from orchestrator.domain.phases import Phase
 from orchestrator.domain.power import PowerFacts
 from orchestrator.planning.canaries import explain_canary, on_trial
+from orchestrator.planning.devices import named
 from orchestrator.planning.evidence import examine
 from orchestrator.planning.fairness import in_line
 from orchestrator.planning.placement import candidates, occupied, unfit, waits_for
@@ -103,12 +104,15 @@ def _on_runner(fleet: FleetState, episode: Episode, now: datetime, since: str, p
     attempt = fleet.attempt.get(episode.attempt_id or "")
     if attempt is None:
         return [f"It is {episode.phase} on {episode.runner} since {since}."]
-    found = examine(attempt, fleet.runner.get(attempt.runner), unwanted=episode.cancel_requested)
+    runner = fleet.runner.get(attempt.runner)
+    found = examine(attempt, runner, unwanted=episode.cancel_requested)
     status = attempt.status
     lines = [f"Attempt {attempt.fence} is {episode.phase} since {since}. {found.says[0].upper()}{found.says[1:]}."]
     if status is not None and status.stage:
-        lines = [f"It runs on {attempt.runner} in stage {status.stage} since {status.stage_since}.", *lines]
-    runner, facts = fleet.runner.get(attempt.runner), fleet.power.get(attempt.runner)
+        device = named(runner, attempt.gpu) if runner else ""
+        where = attempt.runner + (f", its {device}," if device else "")
+        lines = [f"It runs on {where} in stage {status.stage} since {status.stage_since}.", *lines]
+    facts = fleet.power.get(attempt.runner)
     asleep = explain_runner(runner, None, facts, policy, now) if runner and facts else ""
     lines += [asleep] if asleep else []
     if episode.cancel_requested:

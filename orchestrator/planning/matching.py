@@ -23,7 +23,9 @@ from orchestrator.domain.power import Warmth
 from orchestrator.domain.runner import Runner
 from orchestrator.planning.placement import may_start, unfit, waits_for
 
-READ_OF_RUNNER = frozenset({"service", "health", "power", "operation", "hello", "own_tags", "devices", "detail"})
+READ_OF_RUNNER = frozenset(
+    {"service", "health", "power", "operation", "hello", "own_tags", "devices", "hardware", "detail"}
+)
 READ_OF_HELLO = frozenset({"sandbox_problem", "gpu_problem"})
 READ_OF_DEVICE = frozenset({"offered_tags", "vram_bytes", "health", "gpu", "uuid", "detail", "since"})
 """All that `unfit` may read, and so what makes runners of one kind; `detail` only words its answer, as does what it
@@ -96,7 +98,7 @@ def kind_of(runner: Runner) -> tuple[object, ...]:
     hello = runner.hello
     said = (hello.sandbox_problem, hello.gpu_problem) if hello else None
     facets = (runner.service, runner.health, runner.power, runner.operation)
-    devices = tuple((device.offered_tags, device.vram_bytes, device.health) for device in runner.devices)
+    devices = tuple((one.offered_tags, one.vram_bytes, one.health, one.is_software) for one in runner.devices)
     return (*facets, runner.own_tags, devices, said)
 
 

@@ -58,6 +58,17 @@ def test_a_device_of_software_is_chosen_only_where_no_other_will_do() -> None:
     both = runner(devices=(card, Device(gpu=gpu())), hello=hello(gpus=(card.gpu, gpu())))
     assert given(campaign(), both, small=3) == "small"
     assert given(campaign(needs_tags=("llvmpipe",)), both) == "00"
+    assert unfit(both, campaign(needs_tags=("llvmpipe",))) == ""
+
+
+def test_a_processor_does_not_stand_in_for_a_card_that_is_quarantined_or_too_small() -> None:
+    roomy = Device(gpu=gpu(vram_bytes=128 * GIB))
+    card = two_cards().devices[0]
+    both = runner(devices=(card, roomy), hello=hello(gpus=(card.gpu, roomy.gpu)))
+    assert unfit(both, BIG).startswith("has no device for it: RX 7600 (small) has 8.0 GiB")
+    hot = replace(both, devices=(replace(card, **QUARANTINED), roomy))
+    assert unfit(hot, campaign()).startswith("has no device for it: RX 7600 (small) is QUARANTINED")
+    assert given(campaign(), hot) == ""
 
 
 def test_a_machine_with_one_device_gives_that_and_one_with_none_gives_none() -> None:

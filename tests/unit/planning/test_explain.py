@@ -10,7 +10,18 @@ from orchestrator.domain.phases import Phase
 from orchestrator.domain.reasons import EndReason
 from orchestrator.domain.runner import Health, Power
 from orchestrator.planning.explain import explain
-from tests.unit.planning.builders import NOW, attempt, campaign, episode, fleet, hello, runner, started, status
+from tests.unit.planning.builders import (
+    NOW,
+    attempt,
+    campaign,
+    episode,
+    fleet,
+    hello,
+    runner,
+    started,
+    status,
+    two_cards,
+)
 
 
 def told(state: FleetState, about: Episode) -> str:
@@ -69,3 +80,12 @@ def test_an_ended_episode_says_its_reason() -> None:
 def test_every_phase_has_an_answer() -> None:
     for phase in Phase:
         assert told(fleet(attempts=(attempt(),)), started(phase=phase))
+
+
+def test_on_a_machine_with_several_devices_it_names_the_one_in_use() -> None:
+    running = attempt(gpu="large", status=status("running", stage="smoke", stage_since="12:00:03"))
+    state = {"episodes": (started(),), "attempts": (running,)}
+    one = "It runs on local in stage smoke since 12:00:03."
+    two = "It runs on local, its RX 7900 XTX (large), in stage smoke since 12:00:03."
+    assert two in told(fleet(runners=(two_cards(),), **state), started())
+    assert one in told(fleet(**state), started())

@@ -96,7 +96,7 @@ def test_the_index_tells_runners_apart_by_all_that_the_predicate_reads() -> None
         def __getattr__(self, name: str) -> object:
             read.add((self._of, name))
             value = getattr(self._real, name)
-            if name == "devices":
+            if name in ("devices", "hardware"):
                 return tuple(Glass("device", device) for device in value)
             return Glass("hello", value) if name == "hello" and value is not None else value
 
