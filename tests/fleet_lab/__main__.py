@@ -6,6 +6,7 @@ import argparse
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -63,7 +64,7 @@ def _introduction(lab: FleetLab) -> str:
         "",
         "To wake one and to look into it:",
         "",
-        f"  {python} -m wakeonlan {lab.machines[0].mac} -o {lab.broadcast}",
+        f"  {Path(python).with_name('wakeonlan')} {lab.machines[0].mac} -o {lab.broadcast}",
         f"  ssh -F none -i {lab.key} root@{lab.machines[0].ip}",
         "",
         "In it, `systemctl suspend` and `systemctl poweroff` send it to sleep.",

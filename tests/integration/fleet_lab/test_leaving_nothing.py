@@ -26,6 +26,8 @@ NAMESPACE = re.compile(r"(cgroup|ipc|mnt|net|pid|uts):\[\d+\]")
 DETACHED = "setsid sleep 601 >/dev/null 2>&1 </dev/null &"
 ALL_PROTOCOLS = 3
 LIMIT_S = 10.0
+COMMANDS = (" PROGRAM", "wakeonlan", "ssh -F none")
+"""What `make lab` shows: how to run something there, how to wake a machine, how to log in."""
 
 # A user of the lab: a machine is on, with a process that detached itself in it, and so is one beside the orchestrator.
 USER = f"""
@@ -183,6 +185,11 @@ def test_nothing_of_a_lab_is_seen_on_this_machines_own_interfaces(lab: FleetLab)
     assert not any(mac in (Path("/proc/net/arp").read_text()) for mac in (machine.mac for machine in lab.machines))
 
 
+def typed(line: str) -> str:
+    """What a shell prints for it."""
+    return subprocess.run(["sh", "-c", line], stdout=subprocess.PIPE, text=True, timeout=60, check=True).stdout
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_lab_to_play_with_says_how_and_ends_when_asked(number: signal.Signals) -> None:
     need(*PARTS)
@@ -198,6 +205,12 @@ def test_the_lab_to_play_with_says_how_and_ends_when_asked(number: signal.Signal
             line = play.stdout.readline()
             assert line, said
             said += line
+        enter, wake_up, log_in = (re.search(rf"^  (.*{part}.*)$", said, re.M) for part in COMMANDS)
+        assert enter is not None and wake_up is not None and log_in is not None
+        there = enter[1].removesuffix("PROGRAM")
+        typed(f"{there}{wake_up[1]}")
+        trust = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=5"
+        wait_for(lambda: typed(f"{there}{log_in[1]} {trust} hostname || true") == "gpu01\n", 60, lambda: said)
         key = re.search(r"--key (\S+)", said)
         assert key is not None
         play.send_signal(number)
