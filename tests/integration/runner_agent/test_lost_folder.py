@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,8 @@ def lose(rig: Rig, name: str) -> tuple[LaunchSpec, int]:
     rig.wait_event(spec, "turn-started")
     folder = rig.home.attempt(spec.attempt_id)
     pid = json.loads(folder.identity.read_text())["pid"]
+    # Awake, it may notice first, and end by itself.
+    os.kill(pid, signal.SIGSTOP)
     os.rename(folder.root, rig.root / f"lost-{name}")
     shutil.rmtree(rig.root / f"lost-{name}", ignore_errors=True)
     return spec, pid
