@@ -96,7 +96,8 @@ def switch_on(scene: Scene) -> str | None:
 def race_sleep(scene: Scene) -> str | None:
     """An operator says `runner sleep` just as an episode is submitted: the machine may not take both."""
     awake = [machine for machine in lab_machines(scene.rig) if machine.box.power == "on"]
-    if not awake:
+    # A busy computer would not get through more in the time that the verdict waits.
+    if not awake or len(scene.in_flight()) > 2 * scene.rig.most:
         return None
     machine = scene.random.choice(awake)
     body = {"by": "chaos", "how": scene.random.choice(("suspend", "power-off"))}
