@@ -181,3 +181,21 @@ def test_top_on_a_terminal_goes_on_until_q_or_ctrl_c(api: FakeApi, matins: Matin
     assert b"\x1b[?1049h" in shown
     os.close(ours)
     os.close(theirs)
+
+
+def _canary(phase: str, **more: Any) -> dict[str, Any]:
+    told = {"runner": "gpu01", "episode": "c0ffee", "campaign": "decode", "phase": phase, "under_way": phase != "DONE"}
+    return {**told, "gpu": "", "passed": None, "reason": "", "health": "SUSPECT", **more}
+
+
+def test_a_canary_that_passes_ends_with_0_and_one_that_fails_with_1(api: FakeApi, matins: Matins) -> None:
+    good = _canary("DONE", passed=True, health="GOOD")
+    _plays(api, "/runners/gpu01/canary", [_canary("QUEUED"), good])
+    assert matins("runner", "canary", "gpu01").status == 0
+    ended = matins("runner", "canary", "gpu01", "--wait", "30")
+    assert (ended.status, ended.out) == (0, "gpu01  canary c0ffee of decode passed: GOOD\n")
+    bad = _canary("DONE", passed=False, health="QUARANTINED", reason="[GPU PERDISPATCH] never appeared")
+    _plays(api, "/runners/gpu01/canary", [bad])
+    ended = matins("runner", "canary", "gpu01", "--wait", "30")
+    assert ended.status == 1
+    assert ended.out == "gpu01  canary c0ffee of decode failed: [GPU PERDISPATCH] never appeared; QUARANTINED\n"
