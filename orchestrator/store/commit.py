@@ -115,8 +115,9 @@ def _begin_launch(session: Session, action: BeginLaunch, now: datetime) -> bool:
     """The attempt and its fence are committed before anything goes over the wire."""
     attempt_id = str(uuid4())
     episode = session.get_one(EpisodeRow, action.episode_id)
-    row = session.get_one(RunnerRow, action.runner)
-    if episode.runner != action.runner or not _serves(row, EpisodeKind(episode.kind)):
+    if episode.runner != action.runner:
+        return False
+    if not _serves(session.get_one(RunnerRow, action.runner), EpisodeKind(episode.kind)):
         return False
     values = {"fence": action.fence, "attempt_id": attempt_id, "not_before": None}
     if episode.started_at is None:

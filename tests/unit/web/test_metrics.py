@@ -72,7 +72,8 @@ def value(families: Iterable[Metric], name: str, **labels: str) -> float:
 
 @pytest.fixture
 def history(rig: Rig) -> list[str]:
-    """A preflight and three episodes: one valid, one whose smoke crashed, one that no runner could confine."""
+    """A preflight and three episodes: one valid, one whose smoke crashed, one that no runner could confine, so that the
+    machine proved itself by a canary after each of its three attempts."""
     ids = rig.submit("replay:doer", "replay:crasher", "replay:snooper")
 
     def leave(spec: LaunchSpec) -> Leavings:
@@ -130,24 +131,24 @@ def test_counters_say_what_happened(api: TestClient, history: list[str]) -> None
     assert of("doer", "matins_items_total", status="done") == 2
     assert of("crasher", "matins_items_total", status="invalid") == 2
     assert value(seen, "matins_episode_retries_total", reason="sandbox-unavailable") == 2
-    assert value(seen, "matins_artifact_pulls_total", result="ok") == 6
+    assert value(seen, "matins_artifact_pulls_total", result="ok") == 6 + 3
     assert value(seen, "matins_artifact_pulls_total", result="failed") == 0
     assert value(seen, "matins_link_errors_total", runner="local", kind="unreachable") == 1
     assert value(seen, "matins_build_info", version=orchestrator.__version__) == 1
 
 
-def test_what_smoke_runs_did_is_counted_with_the_preflights(api: TestClient, history: list[str]) -> None:
+def test_what_smoke_runs_did_is_counted_with_preflights_and_canaries(api: TestClient, history: list[str]) -> None:
     seen = scrape(api).values()
-    # The preflight, the valid episode and the one that crashed: four rounds of 100 tokens each, in 1 s each.
-    assert value(seen, "matins_generated_tokens_total", runner="local") == 3 * 400
-    assert value(seen, "matins_generation_seconds_total", runner="local") == 3 * 4
-    assert value(seen, "matins_gpu_busy_seconds_total", runner="local") == 3 * 8
-    assert value(seen, "matins_gpu_gate_wait_seconds_count") == 3
-    assert value(seen, "matins_smoke_runs_total", runner="local", result="ok") == 2
+    # The preflight, the valid episode, the one that crashed, three canaries: four rounds of 100 tokens each, in 1 s each.
+    assert value(seen, "matins_generated_tokens_total", runner="local") == 6 * 400
+    assert value(seen, "matins_generation_seconds_total", runner="local") == 6 * 4
+    assert value(seen, "matins_gpu_busy_seconds_total", runner="local") == 6 * 8
+    assert value(seen, "matins_gpu_gate_wait_seconds_count") == 6
+    assert value(seen, "matins_smoke_runs_total", runner="local", result="ok") == 5
     assert value(seen, "matins_smoke_runs_total", runner="local", result="crashed") == 1
-    assert value(seen, "matins_gpu_dispatch_duration_seconds_count", runner="local", kind="shader") == 3 * 4
+    assert value(seen, "matins_gpu_dispatch_duration_seconds_count", runner="local", kind="shader") == 6 * 4
     assert value(seen, "matins_gpu_dispatch_duration_seconds_sum", runner="local", kind="shader") == pytest.approx(
-        3 * 4 * 2e-6
+        6 * 4 * 2e-6
     )
 
 
