@@ -139,7 +139,7 @@ def test_counters_say_what_happened(api: TestClient, history: list[str]) -> None
 
 def test_what_smoke_runs_did_is_counted_with_preflights_and_canaries(api: TestClient, history: list[str]) -> None:
     seen = scrape(api).values()
-    # The preflight, the valid episode, the one that crashed, three canaries: four rounds of 100 tokens each, in 1 s each.
+    # Preflight, valid episode, the one that crashed, three canaries: four rounds of 100 tokens each, in 1 s each.
     assert value(seen, "matins_generated_tokens_total", runner="local") == 6 * 400
     assert value(seen, "matins_generation_seconds_total", runner="local") == 6 * 4
     assert value(seen, "matins_gpu_busy_seconds_total", runner="local") == 6 * 8
