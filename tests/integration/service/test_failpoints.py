@@ -23,8 +23,8 @@ PREFLIGHT_WITHIN_S = 60.0
 DEATH_WITHIN_S = 40.0
 ALL_END_WITHIN_S = 90.0
 OF_SLEEPERS = ("act-wake", "act-suspend")
-"""Only runners that sleep get there. A process is killed at each in tests/unit/service/test_power_deaths.py, and a whole
-server, with the lab's machines, in tests/integration/fleet_lab/test_service_power.py."""
+"""Only runners that sleep get there. A process is killed at each in tests/unit/service/test_power_deaths.py, and a
+whole server, with the lab's machines, in tests/integration/fleet_lab/test_service_power.py."""
 
 SLEEPER_ENDS = {("CANCELLED", "cancelled"), ("DONE", "agent-time-limit")}
 """The server may have died of the cancel of another one before this one's was asked for."""
