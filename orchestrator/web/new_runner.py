@@ -24,6 +24,11 @@ INTERFACE = re.compile(r"[^\s/]{1,15}")
 
 KEYS = ("host_key", "key_path")
 WAKING = ("mac", "broadcast", "interface", "secureon", "sleeps")
+STATED = ("tags", "agent_slots", "build_slots", "prices")
+
+WATTS = {"asleep": "asleep_w", "idle": "idle_w", "busy": "busy_w"}
+PRICES = {"price_per_hour": "hardware_usd_per_h", "price_per_kwh": "energy_usd_per_kwh"}
+"""By the name in a request, the name in `domain.runner.Prices`."""
 
 
 class SlotsBody(BaseModel):
@@ -178,8 +183,8 @@ def _address(body: RunnerBody) -> Address:
 
 
 def changes(row: RunnerRow, known: RunnerRow, body: RunnerBody) -> dict[str, Any] | None:
-    """What adding a known runner again changes: its keys, how it is woken, and what was said of its devices. None if
-    that is another machine, or another place on it. What was not given stays. Raises BadInput for devices that the
+    """What adding a known runner again changes: its keys, how it is woken, its tags, slots and prices, and what was
+    said of its devices. None if that is another machine, or another place on it. What was not given stays. Raises BadInput for devices that the
     known one has not."""
     if known.kind != row.kind or _place(row) != _place(known):
         return None
@@ -187,7 +192,17 @@ def changes(row: RunnerRow, known: RunnerRow, body: RunnerBody) -> dict[str, Any
     new = {name: getattr(row, name) for name in given if getattr(row, name) != getattr(known, name)}
     refuse_unknown(row.devices, known)
     devices = merged(known.devices, row.devices)
-    return new | ({"devices": devices} if devices != known.devices else {})
+    stated = _stated(row, known, body) | {"devices": devices}
+    return new | {name: value for name, value in stated.items() if value != getattr(known, name)}
+
+
+def _stated(row: RunnerRow, known: RunnerRow, body: RunnerBody) -> dict[str, Any]:
+    """The columns of what an operator states of the whole machine, with what was given this time."""
+    columns: dict[str, Any] = {f"{name}_slots": getattr(body.slots, name) for name in body.slots.model_fields_set}
+    given = {WATTS[name] for name in body.watts.model_fields_set}
+    given |= {column for name, column in PRICES.items() if name in body.model_fields_set}
+    columns["prices"] = known.prices | {name: row.prices[name] for name in given}
+    return columns | ({"tags": row.tags} if row.tags else {})
 
 
 def refuse_twin(row: RunnerRow, others: Sequence[RunnerRow]) -> None:

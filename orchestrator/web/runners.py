@@ -19,6 +19,7 @@ from orchestrator.store.tables import RunnerRow
 from orchestrator.web.importing import ImportBody, problems_of, refuse
 from orchestrator.web.new_runner import (
     KEYS,
+    STATED,
     WAKING,
     HostBody,
     RunnerBody,
@@ -110,9 +111,11 @@ def _keep(session: Session, body: RunnerBody, now: datetime) -> tuple[RunnerRow,
     session.flush()
     keys = {name: value for name, value in was.items() if name in KEYS}
     waking = {name: value for name, value in was.items() if name in WAKING}
+    stated = {name: value for name, value in was.items() if name in STATED}
     before = was.get("devices", {})
     devices = {uuid: before.get(uuid) for uuid, facts in new.get("devices", {}).items() if before.get(uuid) != facts}
-    for event, data in (("keys-pinned", keys), ("waking-changed", waking), ("devices-changed", devices)):
+    events = {"keys-pinned": keys, "waking-changed": waking, "facts-changed": stated, "devices-changed": devices}
+    for event, data in events.items():
         if data:
             told = {name: "…" if name == "secureon" and value else value for name, value in data.items()}
             log_runner_event(session, known.name, event, actor="operator", now=now, data={"was": told})

@@ -74,8 +74,8 @@ def add(
     """Add this machine, or one that is reached over SSH, as a runner.
 
     Without --host-key, the key that the host offers is shown and has to be confirmed at a terminal. It is pinned:
-    a host that shows another one later is not talked to. To pin a new key, or to give it a MAC address, add the same
-    runner with it again. With --mac it is woken when an episode needs it, and put to sleep when that saves energy.
+    a host that shows another one later is not talked to. To change its key, MAC address, tags, slots, watts or prices,
+    add the same runner with them again: what is not given stays. With --mac it is woken when an episode needs it, and put to sleep when that saves energy.
 
     --gpu says something of one device, by the UUID that `matins runner show` lists: tag=T (repeatable), asleep=W,
     idle=W, busy=W, price-per-hour=USD, which come on top of the machine's. Given again, it replaces what was said.

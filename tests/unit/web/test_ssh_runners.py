@@ -82,11 +82,31 @@ def test_adding_it_again_pins_another_key_and_nothing_else(api: TestClient, rig:
     assert api.post(f"{V1}/runners", json=body).status_code == 409
     assert api.post(f"{V1}/runners", json={**body, "host": "10.0.0.3", "host_key": OTHER}).status_code == 409
 
-    again = api.post(f"{V1}/runners", json={**body, "host_key": OTHER, "tags": ["new"]})
-    assert (again.status_code, again.json()["host_key"], again.json()["tags"]) == (201, OTHER, [])
+    again = api.post(f"{V1}/runners", json={**body, "host_key": OTHER})
+    assert (again.status_code, again.json()["host_key"]) == (201, OTHER)
     with rig.services.store.reading() as session:
         (event,) = session.exec(select(RunnerEventRow).where(RunnerEventRow.event == "keys-pinned")).all()
         assert event.data["was"]["host_key"] == PINNED
+
+
+def test_adding_it_again_changes_what_is_stated_of_it_this_time_and_keeps_the_rest(
+    api: TestClient, rig: Rig, body: dict[str, Any]
+) -> None:
+    stated = {"tags": ["fast"], "slots": {"agent": 2}, "watts": {"idle": 60, "busy": 350}, "price_per_kwh": 0.3}
+    assert api.post(f"{V1}/runners", json={**body, **stated}).status_code == 201
+    again = api.post(f"{V1}/runners", json={**body, "slots": {"build": 3}, "watts": {"busy": 400}, "tags": []})
+    assert again.status_code == 201, again.text
+    seen = again.json()
+    assert (seen["tags"], seen["slots"]) == (["fast"], {"agent": 2, "build": 3})
+    assert {name: seen["prices"][name] for name in ("idle_w", "busy_w", "energy_usd_per_kwh")} == {
+        "idle_w": 60,
+        "busy_w": 400,
+        "energy_usd_per_kwh": 0.3,
+    }
+    assert api.post(f"{V1}/runners", json={**body, "tags": ["big"]}).json()["tags"] == ["big"]
+    with rig.services.store.reading() as session:
+        events = session.exec(select(RunnerEventRow).where(RunnerEventRow.event == "facts-changed")).all()
+    assert [sorted(event.data["was"]) for event in events] == [["build_slots", "prices"], ["tags"]]
 
 
 def test_the_key_of_a_host_that_does_not_answer_is_not_made_up(api: TestClient) -> None:
