@@ -184,8 +184,8 @@ def _address(body: RunnerBody) -> Address:
 
 def changes(row: RunnerRow, known: RunnerRow, body: RunnerBody) -> dict[str, Any] | None:
     """What adding a known runner again changes: its keys, how it is woken, its tags, slots and prices, and what was
-    said of its devices. None if that is another machine, or another place on it. What was not given stays. Raises BadInput for devices that the
-    known one has not."""
+    said of its devices. None if that is another machine, or another place on it. What was not given stays. Raises
+    BadInput for devices that the known one has not."""
     if known.kind != row.kind or _place(row) != _place(known):
         return None
     given = [name for name in (*KEYS, *WAKING) if getattr(body, name) or (name == "sleeps" and not known.sleeps)]

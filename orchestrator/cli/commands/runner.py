@@ -75,7 +75,8 @@ def add(
 
     Without --host-key, the key that the host offers is shown and has to be confirmed at a terminal. It is pinned:
     a host that shows another one later is not talked to. To change its key, MAC address, tags, slots, watts or prices,
-    add the same runner with them again: what is not given stays. With --mac it is woken when an episode needs it, and put to sleep when that saves energy.
+    add the same runner with them again: what is not given stays. With --mac it is woken when an episode needs it, and
+    put to sleep when that saves energy.
 
     --gpu says something of one device, by the UUID that `matins runner show` lists: tag=T (repeatable), asleep=W,
     idle=W, busy=W, price-per-hour=USD, which come on top of the machine's. Given again, it replaces what was said.
