@@ -52,7 +52,7 @@ class Client:
     ) -> None:
         self._http.close()
 
-    def get(self, path: str, **query: str | int | None) -> dict[str, Any]:
+    def get(self, path: str, **query: str | int | list[str] | None) -> dict[str, Any]:
         """The JSON object at `path`; query parameters that are None are left out."""
         params = {name: value for name, value in query.items() if value is not None}
         return self._object("GET", path, params=params)

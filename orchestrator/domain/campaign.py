@@ -221,6 +221,16 @@ class Smoke:
 
 
 @dataclass(frozen=True, kw_only=True, config=_CLOSED)
+class Compare:
+    """How its episodes are compared with each other: at which `alpha`, and within which `subgroups` besides."""
+
+    alpha: float = Field(default=0.05, gt=0, le=0.5, description="a probability, more than 0 and at most 0.5")
+    subgroups: tuple[Literal["agent", "model", "runner"], ...] = Field(
+        default=(), max_length=3, description='a list of "agent", "model", "runner": subgroups = ["runner"]'
+    )
+
+
+@dataclass(frozen=True, kw_only=True, config=_CLOSED)
 class Campaign:
     """A whole campaign file."""
 
@@ -243,3 +253,4 @@ class Campaign:
     lint: tuple[Step, ...] = Field(default=(), max_length=20, description='[[lint]] with run = "…"')
     test: tuple[Step, ...] = Field(default=(), max_length=20, description='[[test]] with run = "…"')
     smoke: Smoke = Field(description='a table: [smoke] with run = "…"')
+    compare: Compare = Field(default_factory=Compare, description="a table: [compare]")

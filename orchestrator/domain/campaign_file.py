@@ -47,6 +47,7 @@ _TABLES: dict[tuple[str, ...], type] = {
     ("test",): shape.Step,
     ("smoke",): shape.Smoke,
     ("smoke", "measure"): shape.Measure,
+    ("compare",): shape.Compare,
 }
 
 

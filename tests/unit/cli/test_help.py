@@ -13,7 +13,7 @@ import typer.main
 from orchestrator.cli.app import app
 from orchestrator.cli.main import run
 
-EXPECTED = """up, api, worker, beat, demo, top
+EXPECTED = """up, api, worker, beat, demo, top, compare
 campaign check
 episode submit, episode list, episode show, episode watch, episode logs, episode cancel, episode explain, episode pull
 episode retry, episode rescore
