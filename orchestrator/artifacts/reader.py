@@ -180,6 +180,7 @@ def _round(data: dict[str, Any]) -> SmokeRound | None:
         seconds=loose.number(data.get("seconds")),
         tok_s=loose.number(data.get("tok_s")),
         at=loose.text(data.get("at")),
+        wall_s=loose.number(data.get("wall_s")),
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from orchestrator.scoring.reading import LogReading
+
 Side = Literal["baseline", "candidate"]
 Claim = Literal["done", "not-done"]
 
@@ -82,7 +84,8 @@ class Usage:
 @dataclass(frozen=True, kw_only=True)
 class SmokeRound:
     """One throughput that a run of the smoke command printed; a run may have printed several. `tok_s` is None for a run
-    that printed none. `at` is when the run began, empty if unknown. `exit_code` is None where a signal ended it."""
+    that printed none. `at` is when the run began, empty if unknown. `exit_code` is None where a signal ended it.
+    `wall_s` is what the whole run took."""
 
     round: int
     side: Side
@@ -91,16 +94,19 @@ class SmokeRound:
     seconds: float | None = None
     tok_s: float | None = None
     at: str = ""
+    wall_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class SmokeLog:
-    """The whole log of one run of the smoke command; `path` is relative to the episode's folder."""
+    """The whole log of one run of the smoke command; `path` is relative to the episode's folder. `reading`: what it was
+    found to hold, if it was read already; a campaign's own expression is evaluated where a clock can stop it."""
 
     round: int
     side: Side
     path: str
     text: str
+    reading: LogReading | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orchestrator.domain.reasons import MEANINGS, EndReason
+from orchestrator.scoring import clocks
 from orchestrator.scoring.checks import Scene, Seen, see
 from orchestrator.scoring.evidence import CheckEvidence, Claim, Evidence, Place
 from orchestrator.scoring.flags import flags
@@ -55,8 +56,8 @@ def judge(evidence: Evidence, spec: Specification, exit: ExitRecord) -> Verdict:
         score=done / len(items) if items else 0.0,
         items=items,
         throughput=measured.throughput,
-        flags=flags(evidence, spec, items, absent),
-        problems=(*evidence.problems, *measured.malformed),
+        flags=(*flags(evidence, spec, items, absent, measured.differs), *clocks.flags(evidence, measured.readings)),
+        problems=(*evidence.problems, *measured.malformed, *clocks.notes(evidence, measured.readings)),
     )
     return opened(verdict, end, evidence, spec, absent)
 
@@ -72,6 +73,7 @@ def judge_preflight(evidence: Evidence, spec: Specification, exit: ExitRecord) -
     problems = (
         *(_unearnable(ruling) for ruling in rulings if ruling.passed is not False),
         *(line for check in spec.checks() if (line := _unusable(evidence.checks.get(check.id)))),
+        *_above_ceiling(baseline, spec.ceiling_tok_s),
     )
     return Preflight(accepted=not problems, problems=problems, baseline_tok_s=baseline)
 
@@ -132,6 +134,12 @@ def _unusable(found: CheckEvidence | None) -> str:
     if found is None or not found.problem or found.timed_out:
         return ""
     return f"check {found.id} cannot work on the base: {found.problem}"
+
+
+def _above_ceiling(tok_s: float | None, ceiling_tok_s: float | None) -> tuple[str, ...]:
+    if tok_s is None or ceiling_tok_s is None or tok_s <= ceiling_tok_s:
+        return ()
+    return (f"the untouched base runs at {tok_s:.1f} tok/s, above `smoke.ceiling_tok_s` = {ceiling_tok_s:g}: raise it",)
 
 
 def _unearnable(ruling: Ruling) -> str:

@@ -25,6 +25,11 @@ FlagKind = Literal[
     "refusal-citation",
     "folded-at-push-back",
     "opened-not-handled",
+    "dispatch-time-exceeds-wall",
+    "tick-rate-disagrees",
+    "ticks-unusable",
+    "output-differs",
+    "impossible-speed",
 ]
 
 
