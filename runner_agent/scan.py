@@ -14,13 +14,15 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from runner_agent import shape
+from runner_agent import shape, timed
 from runner_agent.globs import BadGlob, compile_glob
+from runner_agent.measure import formats
 
 MATCHES = 200
 FILE_BYTES = 4 * 1024 * 1024
 TEXT_CHARS = 240
 NOTES = 200
+PATTERN_CPU_S = 60.0
 
 
 def main() -> int:
@@ -55,6 +57,7 @@ class _Search:
         self._matches: list[dict[str, Any]] = []
         self._scanned: list[str] = []
         self._notes: list[str] = []
+        self._at = ""
 
     def run(self) -> dict[str, Any]:
         problem = self._search()
@@ -70,9 +73,12 @@ class _Search:
         try:
             pattern = re.compile(str(self._check.get("pattern")), re.M)
             paths = sorted(set(self._paths()))
+            with timed.allowance(PATTERN_CPU_S):
+                too_large = [path for path in paths if not self._search_file(path, pattern)]
+        except formats.TooSlow:
+            return f"the expression took too long in {_shown(self._at)}: over {PATTERN_CPU_S:g} s in all"
         except (re.error, BadGlob, RecursionError, OverflowError) as error:
             return f"the check cannot be run: {error}"
-        too_large = [path for path in paths if not self._search_file(path, pattern)]
         if len(self._matches) > MATCHES:
             self._notes.insert(0, f"more than {MATCHES} matches; the first {MATCHES} are shown")
         if too_large:
@@ -93,6 +99,7 @@ class _Search:
 
     def _search_file(self, path: str, pattern: re.Pattern[str]) -> bool:
         """False if the file is too large. What is not there, or is no regular file of the tree, is noted."""
+        self._at = path
         try:
             content = read_regular(self._tree, path)
         except OSError as error:

@@ -26,6 +26,10 @@ class BadFormat(ValueError):
     """Neither a known format nor a usable regular expression; the text says why."""
 
 
+class TooSlow(Exception):
+    """An expression has used up its time; the text says on which line. Raised by a clock of the caller's."""
+
+
 def compile_format(kind: Kind, fmt: str) -> re.Pattern[str]:
     """A regular expression given as a format, with the named groups that its kind needs. Raises BadFormat."""
     named = f"known {kind} formats are {', '.join(KNOWN[kind])}"
@@ -63,6 +67,7 @@ def matches(
     """(line number, line, the groups of these names) of each line of plain text in which the pattern is found.
 
     Only the first 4096 characters of a line are looked at, so that a long line costs no more than many short ones.
+    Raises TooSlow with the line's number if the caller's clock raises it in the middle.
     """
     search = pattern.search
     literal = ambiguity.literal(pattern.pattern)
@@ -71,6 +76,9 @@ def matches(
     for number, line in enumerate(text.split("\n"), first_line):
         if literal not in line:
             continue
-        match = search(line[:LINE_CHARS].rstrip("\r"))
+        try:
+            match = search(line[:LINE_CHARS].rstrip("\r"))
+        except TooSlow as error:
+            raise TooSlow(f"the expression took too long on line {number}") from error
         if match is not None:
             yield number, line, tuple(map(match.group, names))

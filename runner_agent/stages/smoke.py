@@ -9,8 +9,8 @@ from runner_agent import clock, telemetry, trees
 from runner_agent.context import Context, StageEnd
 from runner_agent.gates import gate
 from runner_agent.home import gpu_gate
-from runner_agent.measure import throughput
 from runner_agent.process import Outcome
+from runner_agent.stages import speeds
 
 
 def run(context: Context) -> StageEnd:
@@ -65,7 +65,7 @@ def _smoke(context: Context, number: int, side: str, tree: Path) -> Outcome:
     log = context.out / "smoke" / f"{side}-{number}.log"
     at = clock.utc_now()
     outcome = context.run("smoke", smoke.command, log, tree=tree, env=smoke.env, scratch=f"smoke-{side}")
-    samples = throughput.read(log.read_bytes().decode(errors="replace"), smoke.throughput).samples
+    samples = speeds.read(context, log)
     for sample in samples:
         context.append(
             "smoke/throughput.jsonl",
