@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from orchestrator.scoring.evidence import Event, Evidence, Side, SmokeRound
-from runner_agent.measure import dispatches
 
 # A trace is for looking at; the table beside it is complete.
 MOST_TRACE_DISPATCHES = 50_000
 
 STAGES_PID = 1
+NUMBERS = ("seq", "bubble_ns", "shader_ns", "submit_ns")
 GPU_PID: dict[Side, int] = {"baseline": 2, "candidate": 3}
 
 
@@ -31,23 +32,41 @@ class Row:
     submit_ns: int | None
 
 
-def rows(evidence: Evidence, fmt: str) -> Iterator[Row]:
-    """Every dispatch of every smoke log, in the order of rounds and lines. `fmt` as in the campaign; empty: none."""
-    for log in evidence.logs if fmt else ():
-        for found in dispatches.read(log.text, fmt).dispatches:
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Some dispatches of one smoke log in order, as columns of equal length; a column that the format does not tell is
+    None. Numbers fit 64 bits."""
+
+    round: int
+    side: Side
+    seq: Sequence[int | None] | None
+    name: Sequence[str]
+    bubble_ns: Sequence[int | None] | None
+    shader_ns: Sequence[int | None] | None
+    submit_ns: Sequence[int | None] | None
+
+    def rows(self) -> Iterator[Row]:
+        """Each dispatch by itself."""
+        columns = (getattr(self, key) or itertools.repeat(None) for key in NUMBERS)
+        for name, seq, bubble_ns, shader_ns, submit_ns in zip(self.name, *columns, strict=False):
             yield Row(
-                round=log.round,
-                side=log.side,
-                seq=_fits(found.seq),
-                name=found.name,
-                bubble_ns=_fits(found.bubble_ns),
-                shader_ns=_fits(found.shader_ns),
-                submit_ns=_fits(found.submit_ns),
+                round=self.round,
+                side=self.side,
+                seq=seq,
+                name=name,
+                bubble_ns=bubble_ns,
+                shader_ns=shader_ns,
+                submit_ns=submit_ns,
             )
 
 
-def parquet(table: Sequence[Row]) -> bytes:
-    """The rows as Parquet; the same rows give the same bytes."""
+def rows(parts: Iterable[Part]) -> Iterator[Row]:
+    """Every dispatch, in the order of rounds and lines."""
+    return (row for part in parts for row in part.rows())
+
+
+def parquet(parts: Sequence[Part]) -> bytes:
+    """The dispatches as Parquet; the same ones give the same bytes."""
     import pyarrow
     from pyarrow import parquet as format_
 
@@ -62,24 +81,35 @@ def parquet(table: Sequence[Row]) -> bytes:
             pyarrow.field("submit_ns", pyarrow.uint64()),
         ]
     )
-    columns = {name: [getattr(row, name) for row in table] for name in schema.names}
+    columns = {
+        "round": [part.round for part in parts for _ in part.name],
+        "side": [part.side for part in parts for _ in part.name],
+        "name": [name for part in parts for name in part.name],
+        **{key: list(itertools.chain.from_iterable(_filled(part, key) for part in parts)) for key in NUMBERS},
+    }
     sink = io.BytesIO()
-    format_.write_table(pyarrow.table(columns, schema=schema), sink, compression="zstd")
+    table = pyarrow.table([pyarrow.array(columns[each.name], each.type) for each in schema], schema=schema)
+    format_.write_table(table, sink, compression="zstd")
     return sink.getvalue()
 
 
-def trace(evidence: Evidence, table: Sequence[Row]) -> dict[str, Any]:
+def _filled(part: Part, key: str) -> Sequence[int | None]:
+    column: Sequence[int | None] | None = getattr(part, key)
+    return [None] * len(part.name) if column is None else column
+
+
+def trace(evidence: Evidence, parts: Sequence[Part]) -> dict[str, Any]:
     """Chrome's trace event format: the stages by the clock, and each round's dispatches one after the other.
 
     A smoke log tells how long each dispatch took and not when, so within a round they stand in sequence from the
     round's start, each after its bubble. Times in microseconds from the first event of the journal.
     """
     clock = _Clock(evidence.events)
-    shown = table[:MOST_TRACE_DISPATCHES]
+    shown = list(itertools.islice(rows(parts), MOST_TRACE_DISPATCHES))
     names = {STAGES_PID: "stages", **{pid: f"GPU, {side}" for side, pid in GPU_PID.items()}}
     return {
         "displayTimeUnit": "ms",
-        "otherData": {"dispatches_left_out": len(table) - len(shown)},
+        "otherData": {"dispatches_left_out": sum(len(part.name) for part in parts) - len(shown)},
         "traceEvents": [
             *(
                 {"ph": "M", "name": "process_name", "pid": pid, "tid": 0, "args": {"name": name}}
@@ -142,8 +172,3 @@ def _time(at: str) -> datetime | None:
     except ValueError:
         return None
     return time if time.tzinfo is not None else None
-
-
-def _fits(value: int | None) -> int | None:
-    """The number if it fits 64 bits: a regular expression may have read any digits."""
-    return value if value is not None and 0 <= value < 2**64 else None
