@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.accounting.tokens import agent_cost
-from orchestrator.artifacts import atif, dispatches, harbor, layout, loose, reader, readings, sums
+from orchestrator.artifacts import atif, dispatches, harbor, layout, loose, reader, readings, sums, trace
 from orchestrator.artifacts.facts import Facts
 from orchestrator.errors import ArtifactError
 from orchestrator.scoring.evidence import Evidence
@@ -67,7 +67,7 @@ def documents(
         layout.REWARD: _json(harbor.reward(verdict)),
         layout.VERDICT: _json(verdict_json(verdict, evidence)),
         layout.DISPATCHES: dispatches.parquet(derived.dispatches),
-        layout.TRACE: _json(dispatches.trace(evidence, derived.dispatches), indent=None),
+        layout.TRACE: _json(trace.trace(evidence, derived.dispatches), indent=None),
     }
     runners_own = layout.EXCEPTION in _runner_files(folder)
     if exception and not runners_own:

@@ -1,4 +1,4 @@
-"""The dispatches of the smoke runs as a table and as a trace."""
+"""The dispatches of the smoke runs as a table."""
 
 from __future__ import annotations
 
@@ -6,17 +6,10 @@ import io
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
-from orchestrator.scoring.evidence import Event, Evidence, Side, SmokeRound
+from orchestrator.scoring.evidence import Side
 
-# A trace is for looking at; the table beside it is complete.
-MOST_TRACE_DISPATCHES = 50_000
-
-STAGES_PID = 1
 NUMBERS = ("seq", "bubble_ns", "shader_ns", "submit_ns")
-GPU_PID: dict[Side, int] = {"baseline": 2, "candidate": 3}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,79 +89,3 @@ def parquet(parts: Sequence[Part]) -> bytes:
 def _filled(part: Part, key: str) -> Sequence[int | None]:
     column: Sequence[int | None] | None = getattr(part, key)
     return [None] * len(part.name) if column is None else column
-
-
-def trace(evidence: Evidence, parts: Sequence[Part]) -> dict[str, Any]:
-    """Chrome's trace event format: the stages by the clock, and each round's dispatches one after the other.
-
-    A smoke log tells how long each dispatch took and not when, so within a round they stand in sequence from the
-    round's start, each after its bubble. Times in microseconds from the first event of the journal.
-    """
-    clock = _Clock(evidence.events)
-    shown = list(itertools.islice(rows(parts), MOST_TRACE_DISPATCHES))
-    names = {STAGES_PID: "stages", **{pid: f"GPU, {side}" for side, pid in GPU_PID.items()}}
-    return {
-        "displayTimeUnit": "ms",
-        "otherData": {"dispatches_left_out": sum(len(part.name) for part in parts) - len(shown)},
-        "traceEvents": [
-            *(
-                {"ph": "M", "name": "process_name", "pid": pid, "tid": 0, "args": {"name": name}}
-                for pid, name in names.items()
-            ),
-            *_stage_slices(evidence.events, clock),
-            *_dispatch_slices(evidence.rounds, shown, clock),
-        ],
-    }
-
-
-class _Clock:
-    """Microseconds since the first event; times that cannot be read count as the start."""
-
-    def __init__(self, events: tuple[Event, ...]) -> None:
-        self._start = next((time for event in events if (time := _time(event.at))), None)
-
-    def us(self, at: str) -> float:
-        time = _time(at)
-        if time is None or self._start is None:
-            return 0.0
-        return (time - self._start).total_seconds() * 1e6
-
-
-def _stage_slices(events: tuple[Event, ...], clock: _Clock) -> Iterator[dict[str, Any]]:
-    started: dict[str, str] = {}
-    for event in events:
-        stage = str(event.data.get("stage", ""))
-        if event.event == "stage-started":
-            started[stage] = event.at
-        elif event.event == "stage-finished" and stage in started:
-            begin = clock.us(started.pop(stage))
-            duration = max(clock.us(event.at) - begin, 0.0)
-            result = {"result": str(event.data.get("result", ""))}
-            yield _slice(stage, "stage", begin, duration, STAGES_PID, 1, result)
-
-
-def _dispatch_slices(rounds: tuple[SmokeRound, ...], table: Sequence[Row], clock: _Clock) -> Iterator[dict[str, Any]]:
-    starts = {(run.round, run.side): clock.us(run.at) for run in reversed(rounds)}
-    cursors: dict[tuple[int, Side], float] = {}
-    for row in table:
-        key = (row.round, row.side)
-        begin = cursors.get(key, starts.get(key, 0.0)) + (row.bubble_ns or 0) / 1000
-        length = (row.shader_ns or 0) / 1000
-        cursors[key] = begin + length
-        told = {"seq": row.seq, "bubble_ns": row.bubble_ns, "submit_ns": row.submit_ns}
-        yield _slice(row.name, "dispatch", begin, length, GPU_PID[row.side], row.round, told)
-
-
-def _slice(
-    name: str, category: str, begin: float, duration: float, pid: int, tid: int, told: dict[str, Any]
-) -> dict[str, Any]:
-    times = {"ts": round(begin, 3), "dur": round(duration, 3)}
-    return {"ph": "X", "name": name, "cat": category, **times, "pid": pid, "tid": tid, "args": told}
-
-
-def _time(at: str) -> datetime | None:
-    try:
-        time = datetime.fromisoformat(at)
-    except ValueError:
-        return None
-    return time if time.tzinfo is not None else None

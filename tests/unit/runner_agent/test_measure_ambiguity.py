@@ -78,6 +78,7 @@ def test_what_is_called_harmless_ends_on_texts_made_to_hang_it(expression: str, 
         re.compile(f"(?:{expression})c").match(turn * 40)
 
 
+@pytest.mark.filterwarnings("ignore:Possible nested set:FutureWarning")
 @given(st.text(alphabet="ab()[]|*+?{}1,\\dwsSW^$.(?P<n>=!:i-", max_size=40))
 def test_any_text_gets_an_answer(expression: str):
     assert isinstance(ambiguity.problem(expression), str)
