@@ -14,10 +14,10 @@ from orchestrator.scoring.verdict import Flag, FlagKind, ItemVerdict
 MOST_OF_A_KIND = 20
 QUOTE_CHARS = 300
 
-# Set by cargo, rustc or the system for every process, so no file of the tree has to.
+# Set by cargo, rustc, the system or Matins for every process, so no file of the tree has to.
 GIVEN_VARIABLES = re.compile(
     r"^(CARGO(_.*)?|RUST.*|OUT_DIR|PROFILE|TARGET|HOST|NUM_JOBS|OPT_LEVEL|DEBUG|DOCS_RS"
-    r"|HOME|PATH|PWD|USER|LANG|LC_.*|TMPDIR|TERM|SHELL)$"
+    r"|HOME|PATH|PWD|USER|LANG|LC_.*|TMPDIR|TERM|SHELL|MATINS_SEED)$"
 )
 
 # A line break ends a sentence only before an empty line or an entry of a list; a full stop only before a space, so

@@ -52,6 +52,7 @@ class Decision:
     """candidate/baseline - 1 with the ends of its interval, None where there is none; then `reason` says why.
 
     `samples`: how many pairs the interval is made from. `settled`: more rounds would not change what is decided.
+    `broken`: how many pairs have a side without a usable number, which more rounds would not mend.
     """
 
     change: float | None = None
@@ -62,6 +63,7 @@ class Decision:
     method: str = ""
     settled: bool = False
     reason: str = ""
+    broken: int = 0
 
 
 def decide(pairs: Sequence[Pair], rule: Rule) -> Decision:
@@ -72,7 +74,7 @@ def decide(pairs: Sequence[Pair], rule: Rule) -> Decision:
     broken = sum(not (usable(pair.baseline) and usable(pair.candidate)) for pair in pairs)
     if broken:
         reason = f"{broken} of {len(pairs)} pairs hold a throughput that is not a positive number"
-        return Decision(samples=len(pairs), reason=reason)
+        return Decision(samples=len(pairs), reason=reason, broken=broken)
     counted = [
         pair
         for pair in sorted(pairs, key=lambda pair: pair.round)
