@@ -7,8 +7,8 @@ NVIDIA's nvbench does. Pure: the samples are the lines of `conditions.jsonl`.
 from __future__ import annotations
 
 import itertools
-import math
 import statistics
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +18,9 @@ from typing import Any, cast
 from runner_agent.measure.throttle import EFFECTS
 
 Sample = Mapping[str, Any]
+
+_LARGEST = 1e18
+"""No condition is beyond it, and sums below it stay finite."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,10 +99,14 @@ class Conditions:
 def judge(samples: Sequence[Sample], windows: Sequence[Window], bounds: Bounds = BOUNDS) -> Conditions:
     """What the samples say of the windows. Samples that lack a time or hold wrong types are passed over."""
     timed = sorted(((at_s, s) for s in samples if (at_s := epoch_s(s.get("at"))) is not None), key=lambda pair: pair[0])
-    inside = [[sample for at_s, sample in timed if w.start_s <= at_s <= w.end_s] for w in windows]
+    times_s = [at_s for at_s, _ in timed]
+    inside = [
+        [sample for _, sample in timed[bisect_left(times_s, w.start_s) : bisect_right(times_s, w.end_s)]]
+        for w in windows
+    ]
     seen = [sample for part in inside for sample in part]
     device = _device(seen)
-    every_s = _interval_s([at_s for at_s, _ in timed])
+    every_s = _interval_s(times_s)
     gpus = [gpu for sample in seen if (gpu := _gpu(sample, device)) is not None]
     told = [reasons for gpu in gpus if (reasons := _reasons(gpu)) is not None]
     counted = Counter(reason for reasons in told for reason in reasons)
@@ -130,7 +137,7 @@ def epoch_s(at: object) -> float | None:
         return None
     try:
         moment = datetime.fromisoformat(at.replace("Z", "+00:00"))
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
 
@@ -222,7 +229,7 @@ def _spread(samples: Iterable[Sample], key: str) -> Spread | None:
 def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value) if math.isfinite(value) else None
+    return float(value) if -_LARGEST < value < _LARGEST else None
 
 
 def _texts(value: object) -> tuple[str, ...]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runner_agent.measure.conditions import Discard, Spread, Window, epoch_s, judge
 from runner_agent.measure.throttle import AMDGPU, EFFECTS, NVIDIA, of_amdgpu, of_nvidia
@@ -116,6 +120,27 @@ def test_what_was_not_told_is_absent_and_not_zero() -> None:
 def test_garbled_samples_never_raise_and_discard_nothing(row: dict[str, Any]) -> None:
     found = judge([row], [BASE])
     assert (found.discarded, found.power_w, found.sm_mhz) == ((), None, None)
+
+
+WHATEVER = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just(at(1)) | st.just(10**400),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["at", "gpus", "device", "sm_mhz", "throttle", "tenants", "gpu_share", "pid", "load_1m"]),
+            inner,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(
+    st.lists(st.dictionaries(st.sampled_from(["at", "gpus", "tenants", "sources", "load_1m"]), WHATEVER), max_size=5)
+)
+def test_whatever_stands_in_the_samples_is_answered_in_finite_numbers(rows: list[dict[str, Any]]) -> None:
+    found = judge([{"at": at(1), **row} for row in rows], [BASE, CANDIDATE])
+    json.dumps(asdict(found), allow_nan=False)
 
 
 def test_nothing_sampled_is_an_answer_too() -> None:
