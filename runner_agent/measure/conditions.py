@@ -27,10 +27,12 @@ _LARGEST = 1e18
 class Bounds:
     """`throttled_share`: of a round's samples, above which it is discarded. `clock_floor`: of the highest round's
     median clock, below which a round is, where the device does not tell whether it throttles (nvbench's default is
-    0.75 too). `tenant_share`: seconds of another process's engine time a second."""
+    0.75 too); only rounds of `clock_samples` and more, as a device clocks down between two launches. `tenant_share`:
+    seconds of another process's engine time a second."""
 
     throttled_share: float = 0.05
     clock_floor: float = 0.75
+    clock_samples: int = 5
     tenant_share: float = 0.05
 
 
@@ -147,7 +149,7 @@ def _discards(
 ) -> Iterable[Discard]:
     gpus = [[gpu for sample in part if (gpu := _gpu(sample, device)) is not None] for _, part in parts]
     silent = all(_reasons(gpu) is None for part in gpus for gpu in part)
-    medians = [_spread(part, "sm_mhz") for part in gpus]
+    medians = [_spread(part, "sm_mhz") if len(part) >= bounds.clock_samples else None for part in gpus]
     fastest = max((spread.median for spread in medians if spread), default=0.0)
     for (window, samples), part, spread in zip(parts, gpus, medians, strict=True):
         clock = spread.median if silent and spread else fastest

@@ -65,6 +65,15 @@ def test_a_device_that_does_not_tell_is_judged_by_its_clock() -> None:
     assert judge(rows, [BASE, CANDIDATE]).throttled_s is None
 
 
+@pytest.mark.parametrize(("seconds", "discarded"), [(3.5, False), (4.5, True)], ids=["4 samples", "5 samples"])
+def test_a_clock_seen_a_few_times_only_discards_nothing(seconds: float, discarded: bool) -> None:
+    rows = samples()
+    for row in rows[10:]:
+        row["gpus"][0]["sm_mhz"] = 500.0
+    short = Window(round=2, side="candidate", start_s=START_S + 10, end_s=START_S + 10 + seconds)
+    assert bool(judge(rows, [BASE, short]).discarded) == discarded
+
+
 def test_a_device_that_tells_that_it_does_not_throttle_may_clock_as_it_likes() -> None:
     rows = throttled(samples(), range(0))
     for row in rows[10:]:
