@@ -13,7 +13,7 @@ from orchestrator.scoring.measured import Measured, measure, silent_logs
 from orchestrator.scoring.opening import opened
 from orchestrator.scoring.specification import ItemSpec, Specification
 from orchestrator.scoring.stages import went_wrong
-from orchestrator.scoring.validity import Case, Ending, ending, why_unmeasured
+from orchestrator.scoring.validity import Case, Ending, ending, silences, why_unmeasured
 from orchestrator.scoring.verdict import ItemStatus, ItemVerdict, Preflight, Verdict
 from runner_agent.protocol import ExitRecord
 
@@ -57,6 +57,7 @@ def judge(evidence: Evidence, spec: Specification, exit: ExitRecord) -> Verdict:
         items=items,
         throughput=measured.throughput,
         flags=(*flags(evidence, spec, items, absent, measured.differs), *clocks.flags(evidence, measured.readings)),
+        conditions=evidence.conditions,
         problems=(*evidence.problems, *measured.malformed, *clocks.notes(evidence, measured.readings)),
     )
     return opened(verdict, end, evidence, spec, absent)
@@ -65,10 +66,13 @@ def judge(evidence: Evidence, spec: Specification, exit: ExitRecord) -> Verdict:
 def judge_preflight(evidence: Evidence, spec: Specification, exit: ExitRecord) -> Preflight:
     """Whether a campaign may run: on the base every stage is fine, every instrument fires, and no item is done."""
     measured = measure(evidence, spec)
-    end = ending(Case(evidence=evidence, spec=spec, exit=exit, measured=measured, paired=False))
+    case = Case(evidence=evidence, spec=spec, exit=exit, measured=measured, paired=False)
+    end = ending(case)
     baseline = measured.baseline_tok_s if measured.baseline_tok_s is not None else measured.candidate_tok_s
     if end.reason is not EndReason.COMPLETED:
-        return Preflight(accepted=False, problems=(f"on the untouched base: {end.words}",), baseline_tok_s=baseline)
+        found = silences(case) if end in silences(case) else (end,)
+        problems = tuple(f"on the untouched base: {each.words}" for each in found)
+        return Preflight(accepted=False, problems=problems, baseline_tok_s=baseline)
     rulings = _rule(evidence, spec, exit, measured)
     problems = (
         *(_unearnable(ruling) for ruling in rulings if ruling.passed is not False),

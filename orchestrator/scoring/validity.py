@@ -44,6 +44,11 @@ def ending(case: Case) -> Ending:
     return next(found for rule in RULES for found in rule(case))
 
 
+def silences(case: Case) -> tuple[Ending, ...]:
+    """Every instrument that did not fire, where `ending` names the first."""
+    return tuple(found for rule in (_instrument, _output, _throughput, _dispatches) for found in rule(case))
+
+
 def why_unmeasured(exit: ExitRecord) -> str:
     """Which failure of the tree kept the smoke test from running; empty if none did."""
     for name, words in (("build", "the tree does not build"), ("lint", "lint failed"), ("test", "tests failed")):
