@@ -30,6 +30,8 @@ class Interval:
     verdict: str | None = None
     samples: int | None = None
     reason: str | None = None
+    seconds: float | None = None
+    method: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from orchestrator.scoring.reading import LogReading
+from runner_agent.measure.conditions import Conditions
 
 Side = Literal["baseline", "candidate"]
 Claim = Literal["done", "not-done"]
@@ -124,7 +125,8 @@ class Evidence:
     """All that scoring may look at.
 
     `problems` are sentences about files that are missing or cannot be read; `unreadable` are the paths of those
-    without which nothing can be judged. `tests`: per side, test name -> "ok", "failed" or "ignored".
+    without which nothing can be judged. `tests`: per side, test name -> "ok", "failed" or "ignored". `conditions`:
+    under which the smoke test was measured, and the rounds that they void.
     """
 
     problems: tuple[str, ...] = ()
@@ -142,6 +144,7 @@ class Evidence:
     rounds: tuple[SmokeRound, ...] = ()
     logs: tuple[SmokeLog, ...] = ()
     events: tuple[Event, ...] = ()
+    conditions: Conditions = field(default_factory=Conditions)
 
     def logs_of(self, side: Side) -> tuple[SmokeLog, ...]:
         return tuple(log for log in self.logs if log.side == side)

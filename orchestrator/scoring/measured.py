@@ -97,7 +97,7 @@ def _throughput(
 ) -> Throughput:
     pairs = [
         Pair(round=number, baseline=baseline[number], candidate=candidate[number])
-        for number in sorted(baseline.keys() & candidate.keys())
+        for number in sorted(baseline.keys() & candidate.keys() - evidence.conditions.void_rounds)
     ]
     spent = {(run.round, run.side): run.wall_s for run in evidence.rounds if run.wall_s is not None}
     seconds = sum(spent.values()) if spent else None

@@ -142,7 +142,10 @@ class Rounds:
                 "smoke/throughput.jsonl", {**told, **read, "at": at, "wall_s": outcome.seconds, "seed": seed}
             )
         last = samples[-1].tok_s if samples else None
-        context.journal.record("smoke-round", **told, seconds=outcome.seconds, wall_s=outcome.seconds, tok_s=last)
+        times = {"started_at": outcome.started_at, "finished_at": outcome.finished_at}
+        context.journal.record(
+            "smoke-round", **told, **times, seconds=outcome.seconds, wall_s=outcome.seconds, tok_s=last
+        )
         return _Run(
             outcome=outcome,
             tok_s=decision.speed([sample.tok_s if outcome.exit_code == 0 else None for sample in samples]),

@@ -1,8 +1,9 @@
 """`bench ab_false_positive …`, `bench ab_power …`: how often a rule that stops by itself is wrong, how soon right.
 
 10,000 A/A streams, in equal parts of every noise in ab_noise.json, are given to the rule of Matins and to rules in use
-elsewhere (tests/simulation/stopping.py). Then candidates that are 1, 2 and 5 % faster. `worst` is the noise with the
-most false positives; noises marked `stress` are beyond what the method claims to stand and have a line of their own.
+elsewhere (tests/simulation/stopping.py; `matins_ever` looks on to the end of the window, `matins_fixed` is fixed mode).
+Then candidates that are 1, 2 and 5 % faster. `worst` is the noise with the most false positives; noises marked
+`stress` are beyond what the method claims to stand and have a line of their own.
 
 `python -m tests.bench.ab --fit FOLDER [--name NAME] [--rounds-most N]` fits a noise to the throughput.jsonl files of
 real A/A runs anywhere below a folder, and prints it as JSON for ab_noise.json.
@@ -39,6 +40,7 @@ RULES: dict[str, Callable[[Stream], Stopped]] = {
     "fixed": stopping.fixed,
     "gpu_mode": stopping.gpu_mode,
     "nvbench": stopping.nvbench,
+    "matins_ever": stopping.matins_ever,
     "matins_fixed": stopping.matins_fixed,
 }
 

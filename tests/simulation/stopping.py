@@ -43,6 +43,17 @@ def matins(stream: Stream, smallest_effect: float = 0.02) -> Stopped:
     return Stopped(call="inconclusive", runs=len(stream.in_time))
 
 
+def matins_ever(stream: Stream) -> Stopped:
+    """The same interval, looked at after every round to the end of the window, "same" or not: whether it ever leaves
+    no change out."""
+    rule = Rule(mode="adaptive", alpha=ALPHA)
+    for seen in range(1, len(stream.pairs) + 1):
+        found = decision.decide(stream.pairs[:seen], rule)
+        if found.low is not None and found.high is not None and not found.low <= 0 <= found.high:
+            return Stopped(call="faster" if found.low > 0 else "slower", runs=2 * seen)
+    return Stopped(call="inconclusive", runs=len(stream.in_time))
+
+
 def matins_fixed(stream: Stream) -> Stopped:
     """Fixed mode, with as many rounds as the window holds."""
     return Stopped(call=decision.decide(stream.pairs, Rule(alpha=ALPHA)).verdict, runs=len(stream.in_time))

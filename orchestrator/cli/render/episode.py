@@ -77,6 +77,9 @@ def _throughput(measured: Interval | None) -> Iterator[str]:
         yield f"  change   {values.interval(measured.change, measured.low, measured.high)}"
     if measured.verdict is not None:
         yield f"  verdict  {measured.verdict}{f': {measured.reason}' if measured.reason else ''}"
+    if measured.samples and measured.method:
+        spent = "" if measured.seconds is None else f" in {measured.seconds:.0f} s"
+        yield f"  from     {measured.samples} pairs{spent}; {measured.method}"
 
 
 def _flags(verdict: Verdict) -> Iterator[str]:
