@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from orchestrator.cli.answers import Episode, Interval, ItemResult, Verdict
 from orchestrator.cli.render import values
+from orchestrator.cli.render.conditions import conditions
 
 
 def result_line(episode: Episode) -> str:
@@ -25,6 +26,7 @@ def details(episode: Episode) -> Iterator[str]:
     if verdict is not None:
         yield from _items(verdict)
         yield from _throughput(verdict.throughput)
+        yield from conditions(verdict.conditions)
         yield from _flags(verdict)
     yield from _stages(episode)
     yield from _attempts(episode)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner_agent.measure.conditions import Discard, Spread, Window, epoch_s, judge
+from runner_agent.measure.conditions import BOUNDS, Discard, Spread, Window, epoch_s, judge
 from runner_agent.measure.throttle import AMDGPU, EFFECTS, NVIDIA, of_amdgpu, of_nvidia
 
 START_S = 1_700_000_000.0
@@ -176,3 +177,17 @@ def test_masks_are_read_bit_by_bit() -> None:
         ("power",), ("power",), ("current",), ("current",), ("thermal",), ("thermal",),
         ("voltage-regulator-hot",), ("processor-hot",), ("other",), ("other",),
     ]  # fmt: skip
+
+
+def test_the_page_on_conditions_has_the_tables_and_bounds_of_the_code() -> None:
+    text = (Path(__file__).parents[3] / "docs/conditions.md").read_text(encoding="utf-8")
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| `")]
+    rows = [(name.strip("`"), effect, amd, nvidia) for name, effect, amd, nvidia in (r for r in cells if len(r) == 4)]
+    assert [(name, effect) for name, effect, _, _ in rows] == list(EFFECTS.items())
+    assert {(name, amd) for name, _, amd, _ in rows if amd} == {(name, f"{a} to {b}") for a, b, name in AMDGPU}
+    assert {(name, nvidia) for name, _, _, nvidia in rows if nvidia.isdigit()} == {
+        (name, str(bit)) for bit, name in NVIDIA.items()
+    }
+    for bound in (BOUNDS.throttled_share, BOUNDS.tenant_share, BOUNDS.clock_floor):
+        assert f"{100 * bound:g} %" in text
+    assert f"{BOUNDS.clock_samples} samples" in text
