@@ -16,6 +16,7 @@ TAG = "[GPU PERDISPATCH]"
 _COUNTS = ("seq", "bubble_ns", "shader_ns", "submit_ns")
 _KEYS = (*_COUNTS, "name")
 _VALUES = {key: "" if key == "name" else "[0-9]{1,19}" for key in ("seq", "name", *_COUNTS[1:])}
+_LONG_COUNT = re.compile("[0-9]{20}")
 _FOUR_COUNTS = re.compile(r"(?:[0-9]{1,19} ){3}[0-9]{1,19}")
 
 
@@ -104,10 +105,14 @@ def _perdispatch_reader(faults: Faults) -> Reader:
 
 
 def _usable(told: Mapping[str, str]) -> bool:
-    counts = [told.get(key, "") for key in _COUNTS]
-    if not told.get("name"):
+    try:
+        counts = f"{told['seq']} {told['bubble_ns']} {told['shader_ns']} {told['submit_ns']}"
+    except KeyError:
         return False
-    return _FOUR_COUNTS.fullmatch(" ".join(counts)) is not None or all(count(each) is not None for each in counts)
+    usable = _FOUR_COUNTS.fullmatch(counts) or (
+        _LONG_COUNT.search(counts) and None not in [count(told[key]) for key in _COUNTS]
+    )
+    return bool(usable and told.get("name"))
 
 
 def _batch(rows: Rows) -> Batch:

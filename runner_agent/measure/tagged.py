@@ -8,7 +8,7 @@ the tags are counted, so both ways give the same rows and the same faults.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from functools import lru_cache
 
 from runner_agent.measure.text import TAG_START, Faults, fields, tagged
@@ -91,25 +91,25 @@ class Bulk:
 
     def _line_by_line(self, line: int, text: str) -> Iterator[Rows]:
         keys: tuple[str, ...] = ()
-        rows: list[tuple[str, ...]] = []
+        known: Set[str] = set()
+        rows: list[Sequence[str]] = []
         for number, words, whole in self._unnumbered(text) if self._faults.full else tagged(text, self._tag, line):
             told = fields(words) if whole and len(words) <= _SEGMENT_MOST_CHARS else None
             if told is None or not self._usable(told):
                 self._faults.add(number, self._tag + words if whole else words)
                 continue
-            if not rows:
-                keys = tuple(told)
-            elif told.keys() != set(keys):
-                yield _columns(keys, rows)
-                keys, rows = tuple(told), []
-            rows.append(tuple([told[key] for key in keys]))
+            if told.keys() != known:
+                if rows:
+                    yield _columns(keys, rows)
+                keys, known, rows = tuple(told), told.keys(), []
+            rows.append([told[key] for key in keys])
         if rows:
             yield _columns(keys, rows)
 
     def _unnumbered(self, text: str) -> Iterator[tuple[int, str, bool]]:
         """As `tagged`, where no line number is wanted any more: a third of the time. Bare tags
         and cut ones are counted here."""
-        collapsed = _BARE_RUN.sub("", text)
+        collapsed = _BARE_RUN.sub("", text) if TAG_START + TAG_START in text else text
         self._faults.count += (len(text) - len(collapsed)) // len(TAG_START)
         for words in _SEGMENT.findall(collapsed):
             if words.startswith(self._rest):
@@ -118,7 +118,7 @@ class Bulk:
                 self._faults.count += 1
 
 
-def _columns(keys: tuple[str, ...], rows: list[tuple[str, ...]]) -> Rows:
+def _columns(keys: tuple[str, ...], rows: Sequence[Sequence[str]]) -> Rows:
     return dict(zip(keys, zip(*rows, strict=True), strict=True))
 
 
