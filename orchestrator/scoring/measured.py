@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from orchestrator.measurement.throughput import Throughput, compare, voided
 from orchestrator.scoring.evidence import Evidence, Side
@@ -101,7 +101,11 @@ def _throughput(
     ]
     spent = {(run.round, run.side): run.wall_s for run in evidence.rounds if run.wall_s is not None}
     seconds = sum(spent.values()) if spent else None
-    return voided(pairs, unequal, seconds) if unequal else compare(pairs, spec.rule, seconds)
+    if unequal:
+        return voided(pairs, unequal, seconds)
+    found = compare(pairs, spec.rule, seconds)
+    why_void = evidence.conditions.why_void if found.verdict == "inconclusive" else ""
+    return replace(found, reason="; ".join(part for part in (found.reason, why_void) if part))
 
 
 def _unequal(evidence: Evidence, spec: Specification) -> str:

@@ -19,6 +19,7 @@ from runner_agent.measure.throttle import EFFECTS
 
 Sample = Mapping[str, Any]
 
+_SHOWN_MOST = 3
 _LARGEST = 1e18
 """No condition is beyond it, and sums below it stay finite."""
 
@@ -96,6 +97,17 @@ class Conditions:
     def void_rounds(self) -> frozenset[int]:
         """The rounds that must not be compared: a pair with a discarded side is no pair."""
         return frozenset(discard.round for discard in self.discarded)
+
+    @property
+    def why_void(self) -> str:
+        """A clause on the void rounds, the first of them with their reasons; empty if there is none."""
+        if not self.discarded:
+            return ""
+        told = [f"round {one.round}, {one.side}: {one.why}" for one in self.discarded[:_SHOWN_MOST]]
+        more = len(self.discarded) - _SHOWN_MOST
+        count = len(self.void_rounds)
+        rest = f"; and {more} more" if more > 0 else ""
+        return f"{count} {'round is' if count == 1 else 'rounds are'} void ({'; '.join(told)}{rest})"
 
 
 def judge(samples: Sequence[Sample], windows: Sequence[Window], bounds: Bounds = BOUNDS) -> Conditions:

@@ -26,3 +26,16 @@ def test_the_conditions_are_part_of_the_verdict() -> None:
     verdict = judge(replace(SLOWED, conditions=THROTTLED), SPEC, ended())
     told = json.loads(json.dumps(dataclasses.asdict(verdict)))["conditions"]
     assert told["discarded"] == [{"round": 2, "side": "baseline", "why": "throttled in 3 of 20 samples (thermal)"}]
+
+
+def test_where_nothing_is_left_to_compare_the_first_line_says_what_the_device_did() -> None:
+    why = "throttled in 10 of 10 samples (thermal)"
+    discarded = tuple(Discard(round=n, side="candidate", why=why) for n in range(1, 5))
+    verdict = judge(replace(SLOWED, conditions=Conditions(discarded=discarded)), SPEC, ended())
+    assert (verdict.valid, verdict.throughput.verdict) == (False, "inconclusive")
+    assert f"4 rounds are void (round 1, candidate: {why}; round 2, candidate: {why}; " in verdict.first_line
+    assert verdict.throughput.reason.endswith(f"round 3, candidate: {why}; and 1 more)")
+
+
+def test_a_change_that_is_settled_all_the_same_needs_no_excuse() -> None:
+    assert judge(replace(SLOWED, conditions=THROTTLED), SPEC, ended()).throughput.reason == ""
