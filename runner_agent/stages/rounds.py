@@ -18,7 +18,7 @@ from runner_agent.measure import conditions, decision, order, outputs
 from runner_agent.measure.decision import Decision, Pair
 from runner_agent.measure.order import Side
 from runner_agent.measure.rule import rule_of
-from runner_agent.process import Outcome
+from runner_agent.process import LOGS_FACTOR, Outcome
 from runner_agent.stages import speeds
 
 CONDITIONS = "smoke/conditions.jsonl"
@@ -48,6 +48,7 @@ class Rounds:
         self._notes: list[str] = []
         self._done = 0
         self._enough = ""
+        self._log_bytes = 0
 
     def run(self) -> StageEnd:
         """Stops early at a candidate that does not end well, and begins no round after `max_s`."""
@@ -71,6 +72,8 @@ class Rounds:
             return _AS_ASKED if self._done >= measure.rounds else ""
         if self._done >= UNSETTLED_ROUNDS and not self._can_settle:
             return "there is nothing to settle"
+        if self._log_bytes > LOGS_FACTOR * self._context.spec.limits.log_bytes // 2:
+            return f"the smoke logs hold {self._log_bytes} bytes, half of what all logs may (limits.log_bytes)"
         return "more would take too long to look at" if self._done >= decision.ROUNDS_MOST else ""
 
     @property
@@ -134,6 +137,7 @@ class Rounds:
         at = clock.utc_now()
         outcome = context.run("smoke", smoke.command, log, tree=tree, env=env, scratch=f"smoke-{side}")
         self._windows.append(_window(number, side, outcome))
+        self._log_bytes += log.stat().st_size
         samples = speeds.read(context, log)
         told: dict[str, Any] = {"round": number, "side": side, "exit_code": outcome.exit_code}
         for sample in samples:
