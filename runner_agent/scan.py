@@ -37,21 +37,22 @@ def main() -> int:
     return 0
 
 
-def scan(request: dict[str, Any]) -> dict[str, Any]:
+def scan(request: dict[str, Any], cpu_s: float = PATTERN_CPU_S) -> dict[str, Any]:
     """{"tree", "checks": [{"id", "kind", "pattern", "paths": globs | null, "files": paths | null}]} ->
     {"results": [{"id", "matches": [{"path", "line", "text"}], "scanned": [paths], "notes": […], "problem"}]}.
 
     `files` are searched as named, `paths` by glob, and the whole tree if neither is given; `.git` never, a `target`
     folder at the top only if a glob begins with it. Symbolic links are not followed. `problem` is filled when the
-    answer cannot be trusted: a bad pattern, or files too large to search.
+    answer cannot be trusted: a bad pattern, files too large to search, or a check that used up `cpu_s` of processor time.
     """
     tree = os.path.realpath(str(request.get("tree", ".")))
     checks = [shape.table(check) for check in shape.listed(request.get("checks"))]
-    return {"results": [_Search(tree, check).run() for check in checks]}
+    return {"results": [_Search(tree, check, cpu_s).run() for check in checks]}
 
 
 class _Search:
-    def __init__(self, tree: str, check: dict[str, Any]) -> None:
+    def __init__(self, tree: str, check: dict[str, Any], cpu_s: float) -> None:
+        self._cpu_s = cpu_s
         self._tree = tree
         self._check = check
         self._matches: list[dict[str, Any]] = []
@@ -73,10 +74,10 @@ class _Search:
         try:
             pattern = re.compile(str(self._check.get("pattern")), re.M)
             paths = sorted(set(self._paths()))
-            with timed.allowance(PATTERN_CPU_S):
+            with timed.allowance(self._cpu_s):
                 too_large = [path for path in paths if not self._search_file(path, pattern)]
         except formats.TooSlow:
-            return f"the expression took too long in {_shown(self._at)}: over {PATTERN_CPU_S:g} s in all"
+            return f"the expression took too long in {_shown(self._at)}: over {self._cpu_s:g} s in all"
         except (re.error, BadGlob, RecursionError, OverflowError) as error:
             return f"the check cannot be run: {error}"
         if len(self._matches) > MATCHES:
