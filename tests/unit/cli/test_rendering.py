@@ -163,7 +163,9 @@ def test_an_invalid_episode_says_why_first_and_again_beside_its_validity() -> No
 
 def test_a_measured_episode_says_from_how_much_and_how() -> None:
     told = Interval(change=0.05, low=0.01, high=0.09, verdict="faster", samples=12, seconds=61.7, method="t-mixture")
-    shown = "\n".join(details(Episode(id="a1", phase="DONE", verdict=Verdict(valid=True, throughput=told))))
+    shown = "\n".join(
+        details(Episode(id="a1", campaign="c", phase="DONE", verdict=Verdict(valid=True, throughput=told)))
+    )
     assert "verdict  faster" in shown
     assert "from     12 pairs in 62 s; t-mixture" in shown
 
