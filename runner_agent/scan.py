@@ -43,7 +43,7 @@ def scan(request: dict[str, Any], cpu_s: float = PATTERN_CPU_S) -> dict[str, Any
 
     `files` are searched as named, `paths` by glob, and the whole tree if neither is given; `.git` never, a `target`
     folder at the top only if a glob begins with it. Symbolic links are not followed. `problem` is filled when the
-    answer cannot be trusted: a bad pattern, files too large to search, or a check that used up `cpu_s` of processor time.
+    answer cannot be trusted: a bad pattern, files too large to search, or `cpu_s` of processor time used up.
     """
     tree = os.path.realpath(str(request.get("tree", ".")))
     checks = [shape.table(check) for check in shape.listed(request.get("checks"))]
