@@ -1,8 +1,8 @@
 """`bench ab_real kind=aa …` and `kind=ab …`: the rule on real runs of the reference workspace.
 
-`aa` measures the untouched tree against itself, `ab` the finisher's against it: in rounds as the smoke stage does, with a
-cleared environment, `ci/gpu-smoke.sh --seconds 1`, and for each run of the rule until it is settled or `--window` seconds
-are over. `wrong` are the A/A runs that it called different, with their exact 95 % interval.
+`aa` measures the untouched tree against itself, `ab` the finisher's against it: in rounds as the smoke stage does, with
+a cleared environment, `ci/gpu-smoke.sh --seconds 1`, and for each run of the rule until it is settled or `--window`
+seconds are over. `wrong` are the A/A runs that it called different, with their exact 95 % interval.
 
 `--goes-on` measures A/A to the end of the window all the same, for `python -m tests.bench.ab --fit FOLDER`; with `--out
 FOLDER` the samples are left there as `aa-1/throughput.jsonl` and so on. `--base TREE --candidate TREE` are trees that
