@@ -26,7 +26,8 @@ def notes(evidence: Evidence, readings: Mapping[str, LogReading]) -> Iterator[st
     """A sentence for the first log of a side of which the dispatches account for next to nothing."""
     sides: set[str] = set()
     for log in evidence.logs:
-        note = timestamps.far_below(readings[log.path].spent, _wall_s(evidence, log))
+        reading = readings[log.path]
+        note = timestamps.far_below(reading.spent, _wall_s(evidence, log), reading.printed_s)
         if note and log.side not in sides:
             sides.add(log.side)
             yield f"{log.path}: {note}"

@@ -184,6 +184,8 @@ RULES: tuple[Callable[[Case], Iterator[Ending]], ...] = (
 
 def _on_the_base(case: Case, silent: tuple[str, ...]) -> str:
     base = case.evidence.logs_of("baseline")
+    if not case.paired:
+        return "the instrument is not plugged in: let the smoke script, or `smoke.env`, set what it waits for"
     if not base:
         return "there is no log of the base to compare with"
     if len(silent) == len(base):

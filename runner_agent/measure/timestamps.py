@@ -162,8 +162,11 @@ def rate(stated_ns: float, measured_ns: float) -> Finding | None:
     return Finding(kind="tick-rate-disagrees", quote=words)
 
 
-def far_below(spent: Spent, wall_s: float | None) -> str:
-    """A note where the dispatches account for next to nothing of the run; empty if they do, or if nobody knows."""
-    if not wall_s or not spent.dispatches or spent.longest_s >= wall_s * FAR_BELOW:
+def far_below(spent: Spent, wall_s: float | None, printed_s: float | None = None) -> str:
+    """A note where the dispatches account for next to nothing of a run outside of its timed passes, which are
+    `printed_s` long and need not be profiled; empty if they do, or if nobody knows."""
+    left_s = (wall_s or 0.0) - (printed_s or 0.0)
+    if left_s <= 0 or not spent.dispatches or spent.longest_s >= left_s * FAR_BELOW:
         return ""
-    return f"dispatches took {spent.longest_s:.4f} s in sum of a run of {wall_s:.3f} s; most of it is not accounted for"
+    words = f"dispatches took {spent.longest_s:.4f} s in sum of a run of {wall_s:.3f} s"
+    return f"{words}, of which timed passes took {printed_s or 0:.3f} s; most of the rest is not accounted for"

@@ -111,7 +111,9 @@ def test_a_mean_of_many_dispatches_counts_as_many() -> None:
 
 def test_dispatches_that_account_for_next_to_nothing_are_noted() -> None:
     whole = spent(line(1000, 0, 100))
-    assert "most of it is not accounted for" in far_below(whole, 1.0)
+    assert "most of the rest is not accounted for" in far_below(whole, 1.0)
+    assert "timed passes took 359.000 s" in far_below(whole, 360.0, 359.0)
+    assert far_below(whole, 360.0, 359.99999) == far_below(whole, 1.0, 1.1) == ""
     assert far_below(whole, None) == far_below(whole, 1e-5) == far_below(Spent(), 1.0) == ""
 
 

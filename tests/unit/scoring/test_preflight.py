@@ -39,6 +39,9 @@ def test_an_instrument_that_is_silent_on_the_base_is_refused() -> None:
     silent = replace(idler(), logs=(*logs("baseline", ""), *logs("candidate", "")))
     marker, dispatches = judge_preflight(silent, SPEC, ended()).problems
     assert "[GPU PERDISPATCH] never appeared" in marker
+    assert marker.endswith(
+        "the instrument is not plugged in: let the smoke script, or `smoke.env`, set what it waits for"
+    )
     assert "no dispatch could be read" in dispatches
 
 
