@@ -70,7 +70,7 @@ def show_comparison(campaign: str, *, by: str, only: list[str], as_json: bool) -
     from orchestrator.cli.render.compare import lines
 
     with Client(connection()) as client:
-        answer = client.get(f"/api/v1/campaigns/{segment(campaign)}/compare", by=by, only=only)
+        answer = client.get_reckoned(f"/api/v1/campaigns/{segment(campaign)}/compare", by=by, only=only)
     found = read(Compared, answer)
     if as_json:
         terminal.data_json(answer)

@@ -16,7 +16,7 @@ from typing import Literal
 
 from orchestrator.measurement.bootstrap import Interval, bootstrap, difference, mean
 from orchestrator.measurement.dice import Dice
-from orchestrator.measurement.exact import P, clopper_pearson, fisher_p, newcombe, permutation_p
+from orchestrator.measurement.exact import DRAWS, P, clopper_pearson, fisher_p, newcombe, permutation_p
 from orchestrator.measurement.holm import adjusted
 from orchestrator.measurement.power import MOST, episodes_needed
 
@@ -103,6 +103,18 @@ class Compared:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Pair:
+    """Two groups and their values of a measure."""
+
+    measure: Measure
+    part: str
+    first: str
+    second: str
+    ours: list[float]
+    theirs: list[float]
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Tested:
     """A comparison before it is known how many there are. `at`: its interval at an alpha."""
 
@@ -113,14 +125,21 @@ class _Tested:
 
 def compare(results: Sequence[Result], plan: Plan, dice: Dice) -> Compared:
     """The order of `results` changes nothing but what is drawn by chance; groups come in the order of their names."""
-    parts = [("", list(results)), *_parts(results, plan.subgroups)]
-    tested = [found for name, within in parts for found in _pairs(name, within, plan, dice)]
+    pairs = _pairs(results, plan)
+    level = plan.alpha / max(1, len(pairs))
+    # So that the smallest p that can be drawn is a quarter of what Holm's correction asks of the smallest.
+    draws = max(DRAWS, math.ceil(4 / level))
+    tested = [_test(pair, plan, dice, draws) for pair in pairs]
     p_holm = adjusted([each.comparison.p for each in tested])
-    level = plan.alpha / max(1, len(tested))
     return Compared(
         groups=tuple(_group(name, each, plan, dice) for name, each in _by_group(results).items()),
         comparisons=tuple(_settle(each, p, plan, level) for each, p in zip(tested, p_holm, strict=True)),
     )
+
+
+def comparisons_of(results: Sequence[Result], plan: Plan) -> int:
+    """How many comparisons that makes."""
+    return len(_pairs(results, plan))
 
 
 def _by_group(results: Sequence[Result]) -> dict[str, list[Result]]:
@@ -171,34 +190,33 @@ def _estimate(measure: Measure, values: Sequence[float], plan: Plan, dice: Dice)
     return Estimate(measure=measure, number=len(values), mean=mean([values]), interval=interval, alike=_alike(values))
 
 
-def _pairs(part: str, results: Sequence[Result], plan: Plan, dice: Dice) -> list[_Tested]:
-    groups = _by_group(results)
-    found: list[_Tested] = []
-    for measure in MEASURES:
-        values = {name: _values(measure, each) for name, each in groups.items()}
-        for first, second in combinations(groups, 2):
-            if values[first] and values[second]:
-                found.append(_test(measure, part, (first, values[first]), (second, values[second]), plan, dice))
+def _pairs(results: Sequence[Result], plan: Plan) -> list[_Pair]:
+    found: list[_Pair] = []
+    for part, within in [("", list(results)), *_parts(results, plan.subgroups)]:
+        groups = _by_group(within)
+        for measure in MEASURES:
+            values = {name: _values(measure, each) for name, each in groups.items()}
+            for first, second in combinations(groups, 2):
+                ours, theirs = values[first], values[second]
+                if ours and theirs:
+                    found.append(
+                        _Pair(measure=measure, part=part, first=first, second=second, ours=ours, theirs=theirs)
+                    )
     return found
 
 
-def _test(
-    measure: Measure, part: str, one: tuple[str, list[float]], two: tuple[str, list[float]], plan: Plan, dice: Dice
-) -> _Tested:
-    (first, ours), (second, theirs) = one, two
-    if measure == "validity":
+def _test(pair: _Pair, plan: Plan, dice: Dice, draws: int) -> _Tested:
+    ours, theirs = pair.ours, pair.theirs
+    if pair.measure == "validity":
         p, at, deviation = _shares((round(sum(ours)), len(ours)), (round(sum(theirs)), len(theirs)))
     else:
-        p, at, deviation = (
-            permutation_p(ours, theirs, dice),
-            _interval(measure, ours, theirs, dice),
-            _spread(ours, theirs),
-        )
+        p = permutation_p(ours, theirs, dice, draws=draws)
+        at, deviation = _interval(pair.measure, ours, theirs, dice), _spread(ours, theirs)
     comparison = Comparison(
-        measure=measure,
-        part=part,
-        first=first,
-        second=second,
+        measure=pair.measure,
+        part=pair.part,
+        first=pair.first,
+        second=pair.second,
         numbers=(len(ours), len(theirs)),
         difference=difference([ours, theirs]),
         interval=at(plan.alpha),

@@ -14,6 +14,7 @@ from runner_agent.measure.interval import beta_regularised
 
 EXACT_MOST = 20_000
 DRAWS = 9_999
+ENOUGH_HITS = 100
 _TIE = 1e-9
 
 
@@ -25,26 +26,31 @@ class P:
     exact: bool
 
 
-def permutation_p(first: Sequence[float], second: Sequence[float], dice: Dice, exact_most: int = EXACT_MOST) -> P:
+def permutation_p(
+    first: Sequence[float], second: Sequence[float], dice: Dice, exact_most: int = EXACT_MOST, draws: int = DRAWS
+) -> P:
     """Two-sided p of the difference in means, if it is chance who got which value (Fisher 1935, "The Design of
-    Experiments"; Pitman 1937). Beyond `exact_most` arrangements DRAWS of them are drawn, the one that happened being
-    one more (Phipson and Smyth 2010, "Permutation p-values should never be zero")."""
+    Experiments"; Pitman 1937). Beyond `exact_most` arrangements up to `draws` of them are drawn, the one that happened
+    being one more (Phipson and Smyth 2010, "Permutation p-values should never be zero"), and no more once ENOUGH_HITS
+    were as far apart (Besag and Clifford 1991, "Sequential Monte Carlo p-values")."""
     values = [*first, *second]
     if not first or not second or max(values) == min(values):
         return P(value=1.0, exact=True)
-    total, n = math.fsum(values), len(first)
-    # The difference in means goes with the distance of the first sum from its expectation.
+    total, n = math.fsum(values), min(len(first), len(second))
+    fewer = first if len(first) == n else second
+    # The difference in means goes with the distance of one sum from its expectation.
     expected = total * n / len(values)
-    reached = abs(math.fsum(first) - expected) - _TIE * (abs(total) + max(values) - min(values))
+    reached = abs(math.fsum(fewer) - expected) - _TIE * (abs(total) + max(values) - min(values))
     count = math.comb(len(values), n)
     if count <= exact_most:
         hits = sum(abs(math.fsum(part) - expected) >= reached for part in combinations(values, n))
         return P(value=hits / count, exact=True)
-    hits = 1
-    for _ in range(DRAWS):
-        dice.shuffle(values)
-        hits += abs(math.fsum(values[:n]) - expected) >= reached
-    return P(value=hits / (DRAWS + 1), exact=False)
+    hits = 0
+    for drawn in range(1, draws + 1):
+        hits += abs(math.fsum(dice.sample(values, n)) - expected) >= reached
+        if hits >= ENOUGH_HITS:
+            return P(value=hits / drawn, exact=False)
+    return P(value=(hits + 1) / (draws + 1), exact=False)
 
 
 def fisher_p(first: tuple[int, int], second: tuple[int, int]) -> P:

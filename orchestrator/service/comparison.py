@@ -12,7 +12,7 @@ from orchestrator.domain.campaign import Campaign
 from orchestrator.domain.campaign_file import read_campaign
 from orchestrator.errors import BadInput
 from orchestrator.measurement.bootstrap import Interval
-from orchestrator.measurement.compare import Comparison, Estimate, Group, Measure, Plan, Result, compare
+from orchestrator.measurement.compare import Comparison, Estimate, Group, Measure, Plan, Result, compare, comparisons_of
 from orchestrator.measurement.compare_words import sentence
 from orchestrator.service.intake import decode_files
 from orchestrator.service.services import Services
@@ -22,7 +22,7 @@ from orchestrator.store.tables import CampaignRow, EpisodeRow
 By = Literal["agent", "model"]
 Json = dict[str, Any]
 
-GROUPS_MOST = 12
+COMPARISONS_MOST = 120
 SEED = 1
 # A tenth of what an episode costs on average: what differs less is the same.
 SMALLEST_COST = 0.10
@@ -38,6 +38,7 @@ def compared(services: Services, name: str, by: By, only: Sequence[str] = ()) ->
     judged = [row for row in rows if row.result is not None]
     results = _chosen([_result(row, by) for row in judged], by, only, name)
     plan = _plan(read_campaign(campaign.text, decode_files(campaign.files)), by, results)
+    _refuse_too_many(results, plan, by, name)
     # The seed is a constant, so that asking twice answers the same; nothing secret hangs on it.
     found = compare(results, plan, random.Random(SEED))  # noqa: S311
     return {
@@ -88,15 +89,17 @@ def _chosen(results: list[Result], by: By, only: Sequence[str], name: str) -> li
     if unknown:
         known = ", ".join(groups) or "none"
         raise BadInput(f"campaign {name} has no verdict on {by} {', '.join(unknown)}", f"those that it has: {known}")
-    chosen = [result for result in results if not only or result.group in only]
-    count = len({result.group for result in chosen})
-    if count > GROUPS_MOST:
-        pairs = math.comb(count, 2)
+    return [result for result in results if not only or result.group in only]
+
+
+def _refuse_too_many(results: Sequence[Result], plan: Plan, by: By, name: str) -> None:
+    count = comparisons_of(results, plan)
+    if count > COMPARISONS_MOST:
+        groups = len({result.group for result in results})
         raise BadInput(
-            f"campaign {name} has {count} {by}s, so {pairs} pairs of them: too many to tell apart",
-            f"name up to {GROUPS_MOST} that you meant to compare, each with --only",
+            f"campaign {name} has {groups} {by}s, which makes {count} comparisons: too many to tell apart",
+            f"name those that you meant to compare, each with --only: up to {COMPARISONS_MOST} comparisons are made",
         )
-    return chosen
 
 
 def _plan(campaign: Campaign, by: By, results: Sequence[Result]) -> Plan:

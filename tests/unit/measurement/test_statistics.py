@@ -117,8 +117,10 @@ def test_a_permutation_test_counts_every_arrangement() -> None:
 def test_where_arrangements_are_too_many_they_are_drawn_and_agree_with_the_exact_ones() -> None:
     drawn = permutation_p(TREATED, CONTROL, dice(), exact_most=100)
     assert not drawn.exact
-    assert drawn.value == pytest.approx(permutation_p(TREATED, CONTROL, dice()).value, abs=0.02)
+    assert drawn.value == pytest.approx(permutation_p(TREATED, CONTROL, dice()).value, abs=0.06)
     assert permutation_p([5.0] * 9, [float(n) / 100 for n in range(9)], dice(), exact_most=10).value >= 1 / 10_000
+    nothing = permutation_p([1.0, 2.0, 3.0] * 5, [1.0, 2.0, 3.0] * 4, dice())
+    assert (nothing.value, nothing.exact) == (1.0, False), "it ended early"
 
 
 @pytest.mark.parametrize(
