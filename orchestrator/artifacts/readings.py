@@ -27,51 +27,60 @@ from runner_agent.measure.throughput import Throughput
 _CHILD = "import sys; sys.path.insert(0, sys.argv[1]); from runner_agent.timed import main; sys.exit(main())"
 
 
-def read(evidence: Evidence, spec: Specification) -> tuple[Evidence, tuple[Part, ...]]:
-    """The evidence with what each smoke log holds, and its dispatches in the order of rounds and lines."""
-    parts: list[Part] = []
-    logs = [replace(log, reading=_read(log, spec, parts)) for log in evidence.logs]
-    return replace(evidence, logs=tuple(logs)), tuple(parts)
+def read(evidence: Evidence, spec: Specification, wall_s: float = timed.WALL_S) -> tuple[Evidence, tuple[Part, ...]]:
+    """The evidence with what each smoke log holds, and its dispatches in the order of rounds and lines. An expression
+    that took too long in one log, or `wall_s`, is not tried in those after it."""
+    reader = _Reader(spec, wall_s)
+    logs = tuple(replace(log, reading=reader.read(log)) for log in evidence.logs)
+    return replace(evidence, logs=logs), tuple(reader.parts)
 
 
-def _read(log: SmokeLog, spec: Specification, parts: list[Part]) -> LogReading:
-    found, told = Faults(), Faults()
-    stopped: list[str] = []
-    batches = _batches(log.text, spec.dispatches, found, stopped)
-    samples = _samples(log.text, spec.throughput, told, stopped)
-    reading = digest(log.text, _kept(log, batches, parts), samples, (found, told))
-    return replace(reading, stopped="; ".join(dict.fromkeys(stopped)))
+class _Reader:
+    def __init__(self, spec: Specification, wall_s: float) -> None:
+        self.parts: list[Part] = []
+        self._spec = spec
+        self._wall_s = wall_s
+        self._given_up: dict[Kind, str] = {}
 
+    def read(self, log: SmokeLog) -> LogReading:
+        found, told = Faults(), Faults()
+        batches = _kept(log, self._batches(log, found), self.parts)
+        reading = digest(log.text, batches, self._samples(log, told), (found, told))
+        return replace(reading, stopped="; ".join(self._given_up.values()))
 
-def _batches(text: str, fmt: str, faults: Faults, stopped: list[str]) -> Iterator[Batch]:
-    if formats.is_expression("dispatches", fmt):
-        yield from timed.dispatch_batches(_ask("dispatches", text, fmt, faults, stopped))
-    elif fmt:
-        yield from dispatches.batches((text,), fmt, faults)
+    def _batches(self, log: SmokeLog, faults: Faults) -> Iterator[Batch]:
+        fmt = self._spec.dispatches
+        if formats.is_expression("dispatches", fmt):
+            yield from timed.dispatch_batches(self._ask("dispatches", log, fmt, faults))
+        elif fmt:
+            yield from dispatches.batches((log.text,), fmt, faults)
 
+    def _samples(self, log: SmokeLog, faults: Faults) -> Iterator[Throughput]:
+        fmt = self._spec.throughput
+        if formats.is_expression("throughput", fmt):
+            yield from timed.samples(self._ask("throughput", log, fmt, faults))
+        elif fmt:
+            yield from throughput.samples((log.text,), fmt, faults)
 
-def _samples(text: str, fmt: str, faults: Faults, stopped: list[str]) -> Iterator[Throughput]:
-    if formats.is_expression("throughput", fmt):
-        yield from timed.samples(_ask("throughput", text, fmt, faults, stopped))
-    elif fmt:
-        yield from throughput.samples((text,), fmt, faults)
-
-
-def _ask(kind: Kind, text: str, fmt: str, faults: Faults, stopped: list[str]) -> dict[str, Any]:
-    request = json.dumps({"kind": kind, "format": fmt, "text": text}).encode()
-    root = str(Path(runner_agent.__file__).resolve().parents[1])
-    command = [sys.executable, "-I", "-S", "-c", _CHILD, root]
-    try:
-        child = subprocess.run(command, input=request, capture_output=True, timeout=timed.WALL_S, check=True, env={})
-        answer: dict[str, Any] = json.loads(child.stdout)
-    except (subprocess.SubprocessError, ValueError, OSError):
-        stopped.append(f"{kind}: {timed.STOPPED}")
-        return {}
-    if answer["stopped"]:
-        stopped.append(f"{kind}: {answer['stopped']}")
-    found = timed.faults(answer)
-    faults.count, faults.lines = found.count, found.lines
-    return answer
+    def _ask(self, kind: Kind, log: SmokeLog, fmt: str, faults: Faults) -> dict[str, Any]:
+        """What a child found; nothing, and why in `_given_up`, where it took too long."""
+        if kind in self._given_up:
+            return {}
+        request = json.dumps({"kind": kind, "format": fmt, "text": log.text}).encode()
+        command = [sys.executable, "-I", "-S", "-c", _CHILD, str(Path(runner_agent.__file__).resolve().parents[1])]
+        try:
+            child = subprocess.run(
+                command, input=request, capture_output=True, timeout=self._wall_s, check=True, env={}
+            )
+            answer: dict[str, Any] = json.loads(child.stdout)
+        except (subprocess.SubprocessError, ValueError, OSError):
+            self._given_up[kind] = f"{kind}: {timed.STOPPED} ({log.path})"
+            return {}
+        if answer["stopped"]:
+            self._given_up[kind] = f"{kind}: {answer['stopped']} of {log.path}"
+        found = timed.faults(answer)
+        faults.count, faults.lines = found.count, found.lines
+        return answer
 
 
 def _kept(log: SmokeLog, batches: Iterable[Batch], parts: list[Part]) -> Iterator[Batch]:

@@ -92,3 +92,11 @@ def test_an_expression_read_in_a_child_finds_what_it_finds_here() -> None:
     evidence, parts = readings.read(one, spec)
     assert [row.shader_ns for part in parts for row in part.rows()] == [88120]
     assert [(log.reading.dispatches, log.reading.speeds) for log in evidence.logs if log.reading] == [(1, 1)]
+
+
+def test_an_expression_that_took_too_long_is_not_tried_again_and_is_told_of_each_log() -> None:
+    spec = replace(SPEC, dispatches=SLOW)
+    evidence, parts = readings.read(candidate(PERDISPATCH), spec, wall_s=0.001)
+    told = {log.reading.stopped for log in evidence.logs if log.reading}
+    assert told == {"dispatches: the expression took too long and was stopped (smoke/baseline-1.log)"}
+    assert parts == ()
