@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from runner_agent.measure import cycles
+
 MOST_POSITIONS = 2_000
 MOST_STEPS = 100_000
 # A repetition of so few is written out; one of more counts as endless, since twenty times `.*` is as bad.
@@ -179,7 +181,7 @@ class _Automaton:
 
     def verdict(self) -> str:
         """What `problem` says."""
-        for loop in _loops(self._follow):
+        for loop in cycles.loops(self._follow):
             if any(ways > 1 for at in loop for to, ways in self._follow[at].items() if to in loop):
                 return _EXPONENTIAL
             if len(loop) > 1 and self._doubles(loop):
@@ -264,41 +266,3 @@ def _in_category(name: str, letter: str) -> bool:
     if kind not in found:
         raise _Refused(f"holds {name.lower()}, of which no bound on time is known")
     return found[kind] != ("_NOT_" in name)
-
-
-def _loops(follow: list[Ways]) -> list[frozenset[int]]:
-    """The positions that lie on a common cycle, in groups (strongly connected components; Tarjan 1972)."""
-    index: dict[int, int] = {}
-    low: dict[int, int] = {}
-    stack: list[int] = []
-    on_stack: set[int] = set()
-    found: list[frozenset[int]] = []
-    for root in range(len(follow)):
-        if root in index:
-            continue
-        work = [(root, iter(follow[root]))]
-        index[root] = low[root] = len(index)
-        stack.append(root)
-        on_stack.add(root)
-        while work:
-            at, following = work[-1]
-            to = next(following, None)
-            if to is None:
-                work.pop()
-                if work:
-                    low[work[-1][0]] = min(low[work[-1][0]], low[at])
-                if low[at] == index[at]:
-                    cut = stack.index(at)
-                    loop = frozenset(stack[cut:])
-                    del stack[cut:]
-                    on_stack -= loop
-                    if len(loop) > 1 or at in follow[at]:
-                        found.append(loop)
-            elif to not in index:
-                index[to] = low[to] = len(index)
-                stack.append(to)
-                on_stack.add(to)
-                work.append((to, iter(follow[to])))
-            elif to in on_stack:
-                low[at] = min(low[at], index[to])
-    return found
