@@ -74,18 +74,18 @@ def parquet(parts: Sequence[Part]) -> bytes:
             pyarrow.field("submit_ns", pyarrow.uint64()),
         ]
     )
-    columns = {
-        "round": [part.round for part in parts for _ in part.name],
-        "side": [part.side for part in parts for _ in part.name],
-        "name": [name for part in parts for name in part.name],
-        **{key: list(itertools.chain.from_iterable(_filled(part, key) for part in parts)) for key in NUMBERS},
-    }
     sink = io.BytesIO()
-    table = pyarrow.table([pyarrow.array(columns[each.name], each.type) for each in schema], schema=schema)
+    columns = [
+        pyarrow.chunked_array([pyarrow.array(_column(part, each.name), each.type) for part in parts], each.type)
+        for each in schema
+    ]
+    table = pyarrow.table(columns, schema=schema)
     format_.write_table(table, sink, compression="zstd")
     return sink.getvalue()
 
 
-def _filled(part: Part, key: str) -> Sequence[int | None]:
-    column: Sequence[int | None] | None = getattr(part, key)
+def _column(part: Part, key: str) -> Sequence[object]:
+    if key in ("round", "side"):
+        return [getattr(part, key)] * len(part.name)
+    column: Sequence[object] | None = getattr(part, key)
     return [None] * len(part.name) if column is None else column
