@@ -98,6 +98,12 @@ def _scan(_words: list[str]) -> int:
     return scan.main()
 
 
+def _timed(_words: list[str]) -> int:
+    from runner_agent import timed
+
+    return timed.main()
+
+
 def _devices(_words: list[str]) -> int:
     from runner_agent import devices
 
@@ -128,6 +134,7 @@ _INTERNAL: dict[str, Callable[[list[str]], int]] = {
     "power": _power,
     "replay": _replay,
     "scan": _scan,
+    "timed": _timed,
     "devices": _devices,
     "evidence": _evidence,
     "lay": _lay,

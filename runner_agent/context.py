@@ -34,6 +34,7 @@ class Findings:
     opened: set[str] = field(default_factory=set[str])
     results: dict[str, StageResult] = field(default_factory=dict[str, StageResult])
     base_built: bool = False
+    expression_stopped: bool = False
     session_ended_early: bool = False
     graded: bool = False
 

@@ -14,13 +14,15 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from runner_agent import shape
+from runner_agent import shape, timed
 from runner_agent.globs import BadGlob, compile_glob
+from runner_agent.measure import formats
 
 MATCHES = 200
 FILE_BYTES = 4 * 1024 * 1024
 TEXT_CHARS = 240
 NOTES = 200
+PATTERN_CPU_S = 60.0
 
 
 def main() -> int:
@@ -35,26 +37,28 @@ def main() -> int:
     return 0
 
 
-def scan(request: dict[str, Any]) -> dict[str, Any]:
+def scan(request: dict[str, Any], cpu_s: float = PATTERN_CPU_S) -> dict[str, Any]:
     """{"tree", "checks": [{"id", "kind", "pattern", "paths": globs | null, "files": paths | null}]} ->
     {"results": [{"id", "matches": [{"path", "line", "text"}], "scanned": [paths], "notes": […], "problem"}]}.
 
     `files` are searched as named, `paths` by glob, and the whole tree if neither is given; `.git` never, a `target`
     folder at the top only if a glob begins with it. Symbolic links are not followed. `problem` is filled when the
-    answer cannot be trusted: a bad pattern, or files too large to search.
+    answer cannot be trusted: a bad pattern, files too large to search, or `cpu_s` of processor time used up.
     """
     tree = os.path.realpath(str(request.get("tree", ".")))
     checks = [shape.table(check) for check in shape.listed(request.get("checks"))]
-    return {"results": [_Search(tree, check).run() for check in checks]}
+    return {"results": [_Search(tree, check, cpu_s).run() for check in checks]}
 
 
 class _Search:
-    def __init__(self, tree: str, check: dict[str, Any]) -> None:
+    def __init__(self, tree: str, check: dict[str, Any], cpu_s: float) -> None:
+        self._cpu_s = cpu_s
         self._tree = tree
         self._check = check
         self._matches: list[dict[str, Any]] = []
         self._scanned: list[str] = []
         self._notes: list[str] = []
+        self._at = ""
 
     def run(self) -> dict[str, Any]:
         problem = self._search()
@@ -70,9 +74,12 @@ class _Search:
         try:
             pattern = re.compile(str(self._check.get("pattern")), re.M)
             paths = sorted(set(self._paths()))
+            with timed.allowance(self._cpu_s):
+                too_large = [path for path in paths if not self._search_file(path, pattern)]
+        except formats.TooSlow:
+            return f"the expression took too long in {_shown(self._at)}: over {self._cpu_s:g} s in all"
         except (re.error, BadGlob, RecursionError, OverflowError) as error:
             return f"the check cannot be run: {error}"
-        too_large = [path for path in paths if not self._search_file(path, pattern)]
         if len(self._matches) > MATCHES:
             self._notes.insert(0, f"more than {MATCHES} matches; the first {MATCHES} are shown")
         if too_large:
@@ -93,6 +100,7 @@ class _Search:
 
     def _search_file(self, path: str, pattern: re.Pattern[str]) -> bool:
         """False if the file is too large. What is not there, or is no regular file of the tree, is noted."""
+        self._at = path
         try:
             content = read_regular(self._tree, path)
         except OSError as error:

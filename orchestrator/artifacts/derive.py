@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.accounting.tokens import agent_cost
-from orchestrator.artifacts import atif, dispatches, harbor, layout, loose, reader, sums
+from orchestrator.artifacts import atif, dispatches, harbor, layout, loose, reader, readings, sums, trace
 from orchestrator.artifacts.facts import Facts
 from orchestrator.errors import ArtifactError
 from orchestrator.scoring.evidence import Evidence
@@ -29,17 +29,13 @@ class Derived:
 
     evidence: Evidence
     verdict: Verdict
-    dispatches: tuple[dispatches.Row, ...]
+    dispatches: tuple[dispatches.Part, ...]
 
 
 def derive(folder: Path, facts: Facts, spec: Specification, exit: ExitRecord) -> Derived:
     """Judges the folder and writes all derived files. Raises OSError only."""
-    evidence = reader.read(folder)
-    found = Derived(
-        evidence=evidence,
-        verdict=judge(evidence, spec, exit),
-        dispatches=tuple(dispatches.rows(evidence, spec.dispatches)),
-    )
+    evidence, parts = readings.read(reader.read(folder), spec)
+    found = Derived(evidence=evidence, verdict=judge(evidence, spec, exit), dispatches=parts)
     written = documents(folder, facts, spec, exit, found)
     (folder / layout.SUMS).unlink(missing_ok=True)
     for stale in set(sums.files(folder)) - _runner_files(folder) - written.keys():
@@ -71,7 +67,7 @@ def documents(
         layout.REWARD: _json(harbor.reward(verdict)),
         layout.VERDICT: _json(verdict_json(verdict, evidence)),
         layout.DISPATCHES: dispatches.parquet(derived.dispatches),
-        layout.TRACE: _json(dispatches.trace(evidence, derived.dispatches), indent=None),
+        layout.TRACE: _json(trace.trace(evidence, derived.dispatches), indent=None),
     }
     runners_own = layout.EXCEPTION in _runner_files(folder)
     if exception and not runners_own:
@@ -106,7 +102,7 @@ def _lock(facts: Facts, launch: dict[str, Any], hello: dict[str, Any], spec: Spe
         "tools": hello.get("tools"),
         "sandbox": hello.get("sandbox"),
         "quiescence": hello.get("quiescence"),
-        "statistics": {"alpha": spec.alpha, "smallest_effect": spec.smallest_effect},
+        "statistics": dataclasses.asdict(spec.rule),
     }
 
 

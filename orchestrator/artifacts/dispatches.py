@@ -1,21 +1,15 @@
-"""The dispatches of the smoke runs as a table and as a trace."""
+"""The dispatches of the smoke runs as a table."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
-from orchestrator.scoring.evidence import Event, Evidence, Side, SmokeRound
-from runner_agent.measure import dispatches
+from orchestrator.scoring.evidence import Side
 
-# A trace is for looking at; the table beside it is complete.
-MOST_TRACE_DISPATCHES = 50_000
-
-STAGES_PID = 1
-GPU_PID: dict[Side, int] = {"baseline": 2, "candidate": 3}
+NUMBERS = ("seq", "bubble_ns", "shader_ns", "submit_ns")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,23 +25,41 @@ class Row:
     submit_ns: int | None
 
 
-def rows(evidence: Evidence, fmt: str) -> Iterator[Row]:
-    """Every dispatch of every smoke log, in the order of rounds and lines. `fmt` as in the campaign; empty: none."""
-    for log in evidence.logs if fmt else ():
-        for found in dispatches.read(log.text, fmt).dispatches:
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Some dispatches of one smoke log in order, as columns of equal length; a column that the format does not tell is
+    None. Numbers fit 64 bits."""
+
+    round: int
+    side: Side
+    seq: Sequence[int | None] | None
+    name: Sequence[str]
+    bubble_ns: Sequence[int | None] | None
+    shader_ns: Sequence[int | None] | None
+    submit_ns: Sequence[int | None] | None
+
+    def rows(self) -> Iterator[Row]:
+        """Each dispatch by itself."""
+        columns = (getattr(self, key) or itertools.repeat(None) for key in NUMBERS)
+        for name, seq, bubble_ns, shader_ns, submit_ns in zip(self.name, *columns, strict=False):
             yield Row(
-                round=log.round,
-                side=log.side,
-                seq=_fits(found.seq),
-                name=found.name,
-                bubble_ns=_fits(found.bubble_ns),
-                shader_ns=_fits(found.shader_ns),
-                submit_ns=_fits(found.submit_ns),
+                round=self.round,
+                side=self.side,
+                seq=seq,
+                name=name,
+                bubble_ns=bubble_ns,
+                shader_ns=shader_ns,
+                submit_ns=submit_ns,
             )
 
 
-def parquet(table: Sequence[Row]) -> bytes:
-    """The rows as Parquet; the same rows give the same bytes."""
+def rows(parts: Iterable[Part]) -> Iterator[Row]:
+    """Every dispatch, in the order of rounds and lines."""
+    return (row for part in parts for row in part.rows())
+
+
+def parquet(parts: Sequence[Part]) -> bytes:
+    """The dispatches as Parquet; the same ones give the same bytes."""
     import pyarrow
     from pyarrow import parquet as format_
 
@@ -62,88 +74,18 @@ def parquet(table: Sequence[Row]) -> bytes:
             pyarrow.field("submit_ns", pyarrow.uint64()),
         ]
     )
-    columns = {name: [getattr(row, name) for row in table] for name in schema.names}
     sink = io.BytesIO()
-    format_.write_table(pyarrow.table(columns, schema=schema), sink, compression="zstd")
+    columns = [
+        pyarrow.chunked_array([pyarrow.array(_column(part, each.name), each.type) for part in parts], each.type)
+        for each in schema
+    ]
+    table = pyarrow.table(columns, schema=schema)
+    format_.write_table(table, sink, compression="zstd")
     return sink.getvalue()
 
 
-def trace(evidence: Evidence, table: Sequence[Row]) -> dict[str, Any]:
-    """Chrome's trace event format: the stages by the clock, and each round's dispatches one after the other.
-
-    A smoke log tells how long each dispatch took and not when, so within a round they stand in sequence from the
-    round's start, each after its bubble. Times in microseconds from the first event of the journal.
-    """
-    clock = _Clock(evidence.events)
-    shown = table[:MOST_TRACE_DISPATCHES]
-    names = {STAGES_PID: "stages", **{pid: f"GPU, {side}" for side, pid in GPU_PID.items()}}
-    return {
-        "displayTimeUnit": "ms",
-        "otherData": {"dispatches_left_out": len(table) - len(shown)},
-        "traceEvents": [
-            *(
-                {"ph": "M", "name": "process_name", "pid": pid, "tid": 0, "args": {"name": name}}
-                for pid, name in names.items()
-            ),
-            *_stage_slices(evidence.events, clock),
-            *_dispatch_slices(evidence.rounds, shown, clock),
-        ],
-    }
-
-
-class _Clock:
-    """Microseconds since the first event; times that cannot be read count as the start."""
-
-    def __init__(self, events: tuple[Event, ...]) -> None:
-        self._start = next((time for event in events if (time := _time(event.at))), None)
-
-    def us(self, at: str) -> float:
-        time = _time(at)
-        if time is None or self._start is None:
-            return 0.0
-        return (time - self._start).total_seconds() * 1e6
-
-
-def _stage_slices(events: tuple[Event, ...], clock: _Clock) -> Iterator[dict[str, Any]]:
-    started: dict[str, str] = {}
-    for event in events:
-        stage = str(event.data.get("stage", ""))
-        if event.event == "stage-started":
-            started[stage] = event.at
-        elif event.event == "stage-finished" and stage in started:
-            begin = clock.us(started.pop(stage))
-            duration = max(clock.us(event.at) - begin, 0.0)
-            result = {"result": str(event.data.get("result", ""))}
-            yield _slice(stage, "stage", begin, duration, STAGES_PID, 1, result)
-
-
-def _dispatch_slices(rounds: tuple[SmokeRound, ...], table: Sequence[Row], clock: _Clock) -> Iterator[dict[str, Any]]:
-    starts = {(run.round, run.side): clock.us(run.at) for run in reversed(rounds)}
-    cursors: dict[tuple[int, Side], float] = {}
-    for row in table:
-        key = (row.round, row.side)
-        begin = cursors.get(key, starts.get(key, 0.0)) + (row.bubble_ns or 0) / 1000
-        length = (row.shader_ns or 0) / 1000
-        cursors[key] = begin + length
-        told = {"seq": row.seq, "bubble_ns": row.bubble_ns, "submit_ns": row.submit_ns}
-        yield _slice(row.name, "dispatch", begin, length, GPU_PID[row.side], row.round, told)
-
-
-def _slice(
-    name: str, category: str, begin: float, duration: float, pid: int, tid: int, told: dict[str, Any]
-) -> dict[str, Any]:
-    times = {"ts": round(begin, 3), "dur": round(duration, 3)}
-    return {"ph": "X", "name": name, "cat": category, **times, "pid": pid, "tid": tid, "args": told}
-
-
-def _time(at: str) -> datetime | None:
-    try:
-        time = datetime.fromisoformat(at)
-    except ValueError:
-        return None
-    return time if time.tzinfo is not None else None
-
-
-def _fits(value: int | None) -> int | None:
-    """The number if it fits 64 bits: a regular expression may have read any digits."""
-    return value if value is not None and 0 <= value < 2**64 else None
+def _column(part: Part, key: str) -> Sequence[object]:
+    if key in ("round", "side"):
+        return [getattr(part, key)] * len(part.name)
+    column: Sequence[object] | None = getattr(part, key)
+    return [None] * len(part.name) if column is None else column

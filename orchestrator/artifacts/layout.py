@@ -18,6 +18,7 @@ HELLO = "hello.json"
 TESTS = "tests.json"
 EVIDENCE = "grade/evidence.json"
 SMOKE_ROUNDS = "smoke/throughput.jsonl"
+CONDITIONS = "smoke/conditions.jsonl"
 
 # What the orchestrator adds. Nothing that a runner sends may take one of these names.
 CONFIG = "config.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -20,6 +21,7 @@ from orchestrator.scoring.evidence import (
     Turn,
     Usage,
 )
+from runner_agent.measure import conditions
 
 # The runner bounds each log too; this keeps one folder from filling the memory.
 MOST_TEXT_BYTES = 64 * 1024 * 1024
@@ -65,7 +67,14 @@ class _Reader:
             rounds=rounds,
             logs=logs,
             events=events,
+            conditions=conditions.judge(list(self._samples()), list(_windows(events))),
         )
+
+    def _samples(self) -> Iterator[conditions.Sample]:
+        """The conditions each second. A sample that is no object says nothing, and is no fault of what was measured."""
+        for line in (self._text(layout.CONDITIONS) or "").split("\n"):
+            with contextlib.suppress(loose.Unreadable):
+                yield loose.table(loose.parse(line))
 
     def _json(self, path: str, *, needed: bool) -> object:
         text = self._text(path)
@@ -180,7 +189,17 @@ def _round(data: dict[str, Any]) -> SmokeRound | None:
         seconds=loose.number(data.get("seconds")),
         tok_s=loose.number(data.get("tok_s")),
         at=loose.text(data.get("at")),
+        wall_s=loose.number(data.get("wall_s")),
     )
+
+
+def _windows(events: tuple[Event, ...]) -> Iterator[conditions.Window]:
+    """When each run of the smoke command began and ended, as the runner saw it when it decided to stop."""
+    for told in (event.data for event in events if event.event == "smoke-round"):
+        number, side = loose.whole(told.get("round")), told.get("side")
+        start_s, end_s = conditions.epoch_s(told.get("started_at")), conditions.epoch_s(told.get("finished_at"))
+        if number is not None and side in SIDES and start_s is not None and end_s is not None:
+            yield conditions.Window(round=number, side=str(side), start_s=start_s, end_s=end_s)
 
 
 def _rounds(measured: tuple[SmokeRound, ...], events: tuple[Event, ...]) -> tuple[SmokeRound, ...]:

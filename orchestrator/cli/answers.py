@@ -19,6 +19,37 @@ class Health:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Spread:
+    least: float
+    median: float
+    most: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Discard:
+    round: int
+    side: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """What held while it was measured; None where the machine does not tell."""
+
+    samples: int = 0
+    device: str | None = None
+    sm_mhz: Spread | None = None
+    power_w: Spread | None = None
+    temperature_c: Spread | None = None
+    cpu_mhz: Spread | None = None
+    load_1m: Spread | None = None
+    throttled_s: float | None = None
+    limited_s: float | None = None
+    tenants: tuple[str, ...] = ()
+    discarded: tuple[Discard, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Interval:
     """A change of throughput as a fraction of the baseline (0.25 is 25 % more), with its interval."""
 
@@ -30,6 +61,8 @@ class Interval:
     verdict: str | None = None
     samples: int | None = None
     reason: str | None = None
+    seconds: float | None = None
+    method: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +87,7 @@ class Verdict:
     items: tuple[ItemResult, ...] = ()
     flags: tuple[Flag, ...] = ()
     throughput: Interval | None = None
+    conditions: Conditions | None = None
     problems: tuple[Any, ...] = ()
 
 

@@ -186,12 +186,15 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True, config=_CLOSED)
 class Measure:
-    """How a change of throughput is measured: `rounds` pairs of baseline and candidate, within `max_s`.
+    """How a change of throughput is measured: `rounds` pairs of baseline and candidate, or with "adaptive" as many as
+    it takes to settle it; no pair begins after `max_s`.
 
     `alpha` is the false-positive rate of a verdict; below the relative change `smallest_effect` two trees are the same.
     """
 
-    mode: Literal["fixed"] = Field(default="fixed", description='mode = "fixed" with rounds = 3')
+    mode: Literal["fixed", "adaptive"] = Field(
+        default="fixed", description='mode = "adaptive", or mode = "fixed" with rounds = 3'
+    )
     rounds: int = Field(default=3, ge=1, le=100, description="a whole number, 1 to 100")
     max_s: float = _seconds(360, DAY_S)
     alpha: float = Field(default=0.05, gt=0, le=0.5, description="a probability, more than 0 and at most 0.5")
@@ -216,8 +219,22 @@ class Smoke:
     must_print: tuple[Line, ...] = Field(
         default=(), max_length=100, description='a list of texts: must_print = ["[GPU PERDISPATCH]"]'
     )
+    equal: tuple[Line, ...] = Field(default=(), max_length=100, description='a list of texts: equal = ["[GPU OUTPUT]"]')
+    ceiling_tok_s: float | None = Field(
+        default=None, gt=0, le=1e12, description="tokens a second, more than 0: what the device cannot exceed"
+    )
     limit_s: float | None = Field(default=None, gt=0, le=DAY_S, description=f"seconds, more than 0, at most {DAY_S}")
     measure: Measure = Field(default_factory=Measure, description="a table: [smoke.measure]")
+
+
+@dataclass(frozen=True, kw_only=True, config=_CLOSED)
+class Compare:
+    """How its episodes are compared with each other: at which `alpha`, and within which `subgroups` besides."""
+
+    alpha: float = Field(default=0.05, gt=0, le=0.5, description="a probability, more than 0 and at most 0.5")
+    subgroups: tuple[Literal["agent", "model", "runner"], ...] = Field(
+        default=(), max_length=3, description='a list of "agent", "model", "runner": subgroups = ["runner"]'
+    )
 
 
 @dataclass(frozen=True, kw_only=True, config=_CLOSED)
@@ -243,3 +260,4 @@ class Campaign:
     lint: tuple[Step, ...] = Field(default=(), max_length=20, description='[[lint]] with run = "…"')
     test: tuple[Step, ...] = Field(default=(), max_length=20, description='[[test]] with run = "…"')
     smoke: Smoke = Field(description='a table: [smoke] with run = "…"')
+    compare: Compare = Field(default_factory=Compare, description="a table: [compare]")

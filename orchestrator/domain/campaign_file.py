@@ -47,6 +47,7 @@ _TABLES: dict[tuple[str, ...], type] = {
     ("test",): shape.Step,
     ("smoke",): shape.Smoke,
     ("smoke", "measure"): shape.Measure,
+    ("compare",): shape.Compare,
 }
 
 
@@ -272,8 +273,6 @@ def _unknown_kind(path: Path, kind: str, lines: Lines) -> Problem:
 def _wrong_word(path: Path, value: object, described: str, lines: Lines) -> Problem:
     if _names(path) == ("agent", "network") and _is_list(value):
         return _at(lines, path, "a list of hosts cannot be enforced yet", 'say network = "none" or network = "full"')
-    if _names(path) == ("smoke", "measure", "mode") and value == "adaptive":
-        return _at(lines, path, "'adaptive' cannot be measured yet", 'say mode = "fixed" with rounds = 3')
     return _at(lines, path, f"{_shown(value)} is not known here", described)
 
 

@@ -122,7 +122,15 @@ def _smoke(campaign: Campaign) -> protocol.Smoke:
         throughput=smoke.throughput,
         dispatches=smoke.dispatches,
         must_print=smoke.must_print,
-        measure=protocol.Measure(mode=smoke.measure.mode, rounds=smoke.measure.rounds, max_s=smoke.measure.max_s),
+        equal=smoke.equal,
+        ceiling_tok_s=smoke.ceiling_tok_s,
+        measure=protocol.Measure(
+            mode=smoke.measure.mode,
+            rounds=smoke.measure.rounds,
+            max_s=smoke.measure.max_s,
+            alpha=smoke.measure.alpha,
+            smallest_effect=smoke.measure.smallest_effect,
+        ),
     )
 
 

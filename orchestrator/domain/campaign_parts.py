@@ -10,7 +10,7 @@ from typing import Annotated, cast
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from runner_agent.measure import formats
+from runner_agent.measure import ambiguity, formats
 
 NAME = re.compile(r"[a-z0-9-]{1,63}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -124,6 +124,8 @@ def _pattern(text: str) -> str:
     except (re.error, RecursionError, OverflowError) as error:
         remedy = "write a regular expression of Python; in single quotes TOML leaves backslashes alone"
         raise fault(f"{text!r} is not a regular expression: {error}", remedy) from None
+    if slow := ambiguity.problem(text):
+        raise fault(f"{text!r} {slow}", "")
     return text
 
 

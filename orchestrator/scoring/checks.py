@@ -130,6 +130,8 @@ def _throughput(check: Check, scene: Scene) -> Seen:
     least = check.min_change or 0.0
     if scene.unmeasured:
         return Seen(passed=False, line=f"not measured: {scene.unmeasured}")
+    if scene.measured.differs:
+        return Seen(passed=False, line=f"no speed counts: {scene.measured.differs}")
     if found.low is None or found.high is None or found.change is None:
         return Seen(passed=None, line=f"no interval: {found.reason}")
     interval = f"interval {found.low:+.1%} to {found.high:+.1%}"

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from orchestrator.scoring.reading import LogReading
+from runner_agent.measure.conditions import Conditions
+
 Side = Literal["baseline", "candidate"]
 Claim = Literal["done", "not-done"]
 
@@ -82,7 +85,8 @@ class Usage:
 @dataclass(frozen=True, kw_only=True)
 class SmokeRound:
     """One throughput that a run of the smoke command printed; a run may have printed several. `tok_s` is None for a run
-    that printed none. `at` is when the run began, empty if unknown. `exit_code` is None where a signal ended it."""
+    that printed none. `at` is when the run began, empty if unknown. `exit_code` is None where a signal ended it.
+    `wall_s` is what the whole run took."""
 
     round: int
     side: Side
@@ -91,16 +95,19 @@ class SmokeRound:
     seconds: float | None = None
     tok_s: float | None = None
     at: str = ""
+    wall_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class SmokeLog:
-    """The whole log of one run of the smoke command; `path` is relative to the episode's folder."""
+    """The whole log of one run of the smoke command; `path` is relative to the episode's folder. `reading`: what it was
+    found to hold, if it was read already; a campaign's own expression is evaluated where a clock can stop it."""
 
     round: int
     side: Side
     path: str
     text: str
+    reading: LogReading | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +125,8 @@ class Evidence:
     """All that scoring may look at.
 
     `problems` are sentences about files that are missing or cannot be read; `unreadable` are the paths of those
-    without which nothing can be judged. `tests`: per side, test name -> "ok", "failed" or "ignored".
+    without which nothing can be judged. `tests`: per side, test name -> "ok", "failed" or "ignored". `conditions`:
+    under which the smoke test was measured, and the rounds that they void.
     """
 
     problems: tuple[str, ...] = ()
@@ -136,6 +144,7 @@ class Evidence:
     rounds: tuple[SmokeRound, ...] = ()
     logs: tuple[SmokeLog, ...] = ()
     events: tuple[Event, ...] = ()
+    conditions: Conditions = field(default_factory=Conditions)
 
     def logs_of(self, side: Side) -> tuple[SmokeLog, ...]:
         return tuple(log for log in self.logs if log.side == side)

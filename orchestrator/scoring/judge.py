@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orchestrator.domain.reasons import MEANINGS, EndReason
+from orchestrator.scoring import clocks
 from orchestrator.scoring.checks import Scene, Seen, see
 from orchestrator.scoring.evidence import CheckEvidence, Claim, Evidence, Place
 from orchestrator.scoring.flags import flags
@@ -12,7 +13,7 @@ from orchestrator.scoring.measured import Measured, measure, silent_logs
 from orchestrator.scoring.opening import opened
 from orchestrator.scoring.specification import ItemSpec, Specification
 from orchestrator.scoring.stages import went_wrong
-from orchestrator.scoring.validity import Case, Ending, ending, why_unmeasured
+from orchestrator.scoring.validity import Case, Ending, ending, silences, why_unmeasured
 from orchestrator.scoring.verdict import Canary, ItemStatus, ItemVerdict, Preflight, Verdict
 from runner_agent.protocol import ExitRecord
 
@@ -55,8 +56,9 @@ def judge(evidence: Evidence, spec: Specification, exit: ExitRecord) -> Verdict:
         score=done / len(items) if items else 0.0,
         items=items,
         throughput=measured.throughput,
-        flags=flags(evidence, spec, items, absent),
-        problems=(*evidence.problems, *measured.malformed),
+        flags=(*flags(evidence, spec, items, absent, measured.differs), *clocks.flags(evidence, measured.readings)),
+        conditions=evidence.conditions,
+        problems=(*evidence.problems, *measured.malformed, *clocks.notes(evidence, measured.readings)),
     )
     return opened(verdict, end, evidence, spec, absent)
 
@@ -64,28 +66,32 @@ def judge(evidence: Evidence, spec: Specification, exit: ExitRecord) -> Verdict:
 def judge_preflight(evidence: Evidence, spec: Specification, exit: ExitRecord) -> Preflight:
     """Whether a campaign may run: on the base every stage is fine, every instrument fires, and no item is done."""
     measured = measure(evidence, spec)
-    end = _alone(evidence, spec, exit, measured)
+    case = _alone(evidence, spec, exit, measured)
+    end = ending(case)
     baseline = measured.baseline_tok_s if measured.baseline_tok_s is not None else measured.candidate_tok_s
     if end.reason is not EndReason.COMPLETED:
-        return Preflight(accepted=False, problems=(f"on the untouched base: {end.words}",), baseline_tok_s=baseline)
+        found = silences(case) if end in silences(case) else (end,)
+        problems = tuple(f"on the untouched base: {each.words}" for each in found)
+        return Preflight(accepted=False, problems=problems, baseline_tok_s=baseline)
     rulings = _rule(evidence, spec, exit, measured)
     problems = (
         *(_unearnable(ruling) for ruling in rulings if ruling.passed is not False),
         *(line for check in spec.checks() if (line := _unusable(evidence.checks.get(check.id)))),
+        *_above_ceiling(baseline, spec.ceiling_tok_s),
     )
     return Preflight(accepted=not problems, problems=problems, baseline_tok_s=baseline)
 
 
 def judge_canary(evidence: Evidence, spec: Specification, exit: ExitRecord) -> Canary:
     """Whether the machine built the base, every instrument fired on it, and its smoke test passed."""
-    end = _alone(evidence, spec, exit, measure(evidence, spec))
+    end = ending(_alone(evidence, spec, exit, measure(evidence, spec)))
     passed = end.reason is EndReason.COMPLETED
     return Canary(passed=passed, reason=end.reason, problem="" if passed else end.words)
 
 
-def _alone(evidence: Evidence, spec: Specification, exit: ExitRecord, measured: Measured) -> Ending:
-    """How a run of the base ended, which there is no other to compare with."""
-    return ending(Case(evidence=evidence, spec=spec, exit=exit, measured=measured, paired=False))
+def _alone(evidence: Evidence, spec: Specification, exit: ExitRecord, measured: Measured) -> Case:
+    """A run of the base, which there is no other to compare with."""
+    return Case(evidence=evidence, spec=spec, exit=exit, measured=measured, paired=False)
 
 
 def _rule(evidence: Evidence, spec: Specification, exit: ExitRecord, measured: Measured) -> tuple[Ruling, ...]:
@@ -144,6 +150,12 @@ def _unusable(found: CheckEvidence | None) -> str:
     if found is None or not found.problem or found.timed_out:
         return ""
     return f"check {found.id} cannot work on the base: {found.problem}"
+
+
+def _above_ceiling(tok_s: float | None, ceiling_tok_s: float | None) -> tuple[str, ...]:
+    if tok_s is None or ceiling_tok_s is None or tok_s <= ceiling_tok_s:
+        return ()
+    return (f"the untouched base runs at {tok_s:.1f} tok/s, above `smoke.ceiling_tok_s` = {ceiling_tok_s:g}: raise it",)
 
 
 def _unearnable(ruling: Ruling) -> str:

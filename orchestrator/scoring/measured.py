@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
-from orchestrator.measurement.throughput import Throughput, compare, median, usable
-from orchestrator.scoring.evidence import Evidence, Side, SmokeLog
+from orchestrator.measurement.throughput import Throughput, compare, voided
+from orchestrator.scoring.evidence import Evidence, Side
+from orchestrator.scoring.reading import LogReading, read_log
 from orchestrator.scoring.specification import Specification
-from runner_agent.measure import dispatches, markers, throughput
+from runner_agent.measure import markers, outputs
+from runner_agent.measure.decision import Pair, median, speed
+
+LINES_SHOWN = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
     """`throughput` compares the rounds that ran on both sides. `*_tok_s` are medians over each side's own rounds.
 
-    `dispatches`: how many each smoke log holds, by its path. `malformed`: a sentence for each log with lines that
-    should have been dispatches or throughputs and do not parse.
+    `dispatches`: how many each smoke log holds, by its path; `readings`: all that it was found to hold. `malformed`: a
+    sentence for each log with lines that should have been dispatches or throughputs and do not parse. `differs`: how
+    the candidate's output is not the base's, as a sentence; empty if it is, or nothing is compared.
     """
 
     throughput: Throughput
@@ -25,19 +29,23 @@ class Measured:
     candidate_tok_s: float | None
     dispatches: Mapping[str, int]
     malformed: tuple[str, ...] = ()
+    readings: Mapping[str, LogReading] = field(default_factory=dict[str, LogReading])
+    differs: str = ""
 
 
 def measure(evidence: Evidence, spec: Specification) -> Measured:
     baseline = _tok_s(evidence, "baseline")
     candidate = _tok_s(evidence, "candidate")
-    read = {log.path: _read(log, spec) for log in evidence.logs}
-    pairs = [(baseline[number], candidate[number]) for number in sorted(baseline.keys() & candidate.keys())]
+    read = {log.path: log.reading or read_log(log.text, spec.dispatches, spec.throughput) for log in evidence.logs}
+    unequal = _unequal(evidence, spec)
     return Measured(
-        throughput=compare(pairs, spec.alpha, spec.smallest_effect),
+        throughput=_throughput(evidence, spec, baseline, candidate, unequal),
         baseline_tok_s=median(baseline.values()),
         candidate_tok_s=median(candidate.values()),
-        dispatches={path: count for path, (count, _) in read.items()},
-        malformed=tuple(f"{path}: {_parse_faults(faults)}" for path, (_, faults) in read.items() if faults),
+        dispatches={path: reading.dispatches for path, reading in read.items()},
+        readings=read,
+        differs=unequal,
+        malformed=tuple(f"{path}: {_parse_faults(reading)}" for path, reading in read.items() if reading.malformed),
     )
 
 
@@ -51,21 +59,28 @@ def marker_lines(evidence: Evidence, text: str) -> int:
     return sum(markers.count(log.text, text) for log in evidence.logs_of("candidate"))
 
 
+def stopped(measured: Measured, paths: Iterable[str]) -> str:
+    """Why reading the first of these logs was given up, to be added to a sentence; empty if none was."""
+    reasons = (measured.readings[path].stopped for path in paths if path in measured.readings)
+    return next((f": {reason}" for reason in reasons if reason), "")
+
+
 def logs_without_dispatches(evidence: Evidence, side: Side, measured: Measured) -> tuple[str, ...]:
     return tuple(log.path for log in evidence.logs_of(side) if not measured.dispatches.get(log.path))
 
 
-def _read(log: SmokeLog, spec: Specification) -> tuple[int, list[tuple[int, str]]]:
-    """How many dispatches a log holds, and its malformed lines (number from 1, text)."""
-    found = dispatches.read(log.text, spec.dispatches) if spec.dispatches else None
-    speeds = throughput.read(log.text, spec.throughput) if spec.throughput else None
-    malformed = [*(found.malformed if found else ()), *(speeds.malformed if speeds else ())]
-    return len(found.dispatches) if found else 0, sorted(malformed)
+def logs_without_output(evidence: Evidence, side: Side, spec: Specification) -> tuple[str, ...]:
+    """The paths of the side's logs without a line that must be equal, if there must be any."""
+    if not spec.equal:
+        return ()
+    return tuple(log.path for log in evidence.logs_of(side) if not outputs.outputs(log.text, spec.equal))
 
 
-def _parse_faults(malformed: list[tuple[int, str]]) -> str:
-    number, text = malformed[0]
-    return f"lines that do not parse: {len(malformed)}, the first is line {number}: {text!r}"
+def _parse_faults(reading: LogReading) -> str:
+    number, text = reading.malformed[0]
+    others = ", ".join(str(line) for line, _ in reading.malformed[1:LINES_SHOWN])
+    more = f"; the next: {others}" if others else ""
+    return f"lines that do not parse: {reading.malformed_count}, the first is line {number}: {text!r}{more}"
 
 
 def _tok_s(evidence: Evidence, side: Side) -> dict[int, float]:
@@ -74,9 +89,35 @@ def _tok_s(evidence: Evidence, side: Side) -> dict[int, float]:
     printed: dict[int, list[float | None]] = {}
     for run in evidence.rounds_of(side):
         printed.setdefault(run.round, []).append(run.tok_s if run.exit_code == 0 else None)
-    return {number: _median_or_nan(values) for number, values in printed.items()}
+    return {number: speed(values) for number, values in printed.items()}
 
 
-def _median_or_nan(values: list[float | None]) -> float:
-    found = median(values) if all(usable(value) for value in values) else None
-    return math.nan if found is None else found
+def _throughput(
+    evidence: Evidence, spec: Specification, baseline: Mapping[int, float], candidate: Mapping[int, float], unequal: str
+) -> Throughput:
+    pairs = [
+        Pair(round=number, baseline=baseline[number], candidate=candidate[number])
+        for number in sorted(baseline.keys() & candidate.keys() - evidence.conditions.void_rounds)
+    ]
+    spent = {(run.round, run.side): run.wall_s for run in evidence.rounds if run.wall_s is not None}
+    seconds = sum(spent.values()) if spent else None
+    if unequal:
+        return voided(pairs, unequal, seconds)
+    found = compare(pairs, spec.rule, seconds)
+    why_void = evidence.conditions.why_void if found.verdict == "inconclusive" else ""
+    return replace(found, reason="; ".join(part for part in (found.reason, why_void) if part))
+
+
+def _unequal(evidence: Evidence, spec: Specification) -> str:
+    """How the first round whose outputs are not the same differs; a sentence without its full stop."""
+    if not spec.equal:
+        return ""
+    base = {log.round: log for log in evidence.logs_of("baseline")}
+    for log in evidence.logs_of("candidate"):
+        before = base.get(log.round)
+        if before is None:
+            continue
+        told = outputs.difference(outputs.outputs(before.text, spec.equal), outputs.outputs(log.text, spec.equal))
+        if told:
+            return f"the output differs in round {log.round}: {told}"
+    return ""

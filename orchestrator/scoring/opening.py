@@ -12,6 +12,7 @@ from orchestrator.scoring.validity import Ending
 from orchestrator.scoring.verdict import Verdict
 
 SHOWN = 2
+SILENT = (EndReason.MARKER_MISSING, EndReason.NO_THROUGHPUT, EndReason.NO_DISPATCHES)
 
 
 def opened(
@@ -26,7 +27,7 @@ def _line(
 ) -> str:
     score = f"{verdict.items_done}/{verdict.items_total} items done"
     if not verdict.valid:
-        return f"INVALID: {end.words}"
+        return f"INVALID: {end.words}{_unset(evidence) if end.reason in SILENT else ''}"
     if absent_markers and _an_instrument_was_tried(verdict, evidence, spec):
         return f"the instrument never fired: {_silence(absent_markers, evidence)}; {score}"
     if end.reason is not EndReason.COMPLETED:
@@ -46,9 +47,13 @@ def _an_instrument_was_tried(verdict: Verdict, evidence: Evidence, spec: Specifi
 def _silence(absent_markers: tuple[Place, ...], evidence: Evidence) -> str:
     markers = ", ".join(place.text for place in absent_markers[:SHOWN])
     verb = "is" if len(absent_markers) == 1 else "are"
+    return f"{markers} {verb} not in the smoke log{_unset(evidence)}"
+
+
+def _unset(evidence: Evidence) -> str:
+    """Why an instrument may be silent, where the tree tells: nothing sets the variable that new code waits for."""
     reads = {read.name: read for read in unset_reads(evidence)}
-    where = "".join(f"; {name} is read in {read.where} and set nowhere" for name, read in list(reads.items())[:SHOWN])
-    return f"{markers} {verb} not in the smoke log{where}"
+    return "".join(f"; {name} is read in {read.where} and set nowhere" for name, read in list(reads.items())[:SHOWN])
 
 
 def _change(verdict: Verdict) -> str:

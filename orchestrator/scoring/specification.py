@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from runner_agent.measure.decision import Rule
+from runner_agent.measure.rule import rule_of
 from runner_agent.protocol import Check, LaunchSpec
 
 
@@ -21,28 +23,23 @@ class ItemSpec:
 class Specification:
     """`throughput` and `dispatches` name a format of a smoke log or are a regular expression; empty: none is expected.
 
-    `alpha` is the stated false-positive rate of a verdict on a change, `smallest_effect` the relative change below
-    which two trees count as the same.
+    `rule` says how a change is decided. `equal`: texts that mark lines which both sides of a round must print alike.
+    `ceiling_tok_s`: what the device cannot exceed; None: not known.
     """
 
     items: tuple[ItemSpec, ...]
     must_print: tuple[str, ...] = ()
     throughput: str = "matins"
     dispatches: str = "perdispatch"
-    alpha: float = 0.05
-    smallest_effect: float = 0.02
+    rule: Rule = field(default_factory=Rule)
+    equal: tuple[str, ...] = ()
+    ceiling_tok_s: float | None = None
 
     def checks(self) -> tuple[Check, ...]:
         return tuple(check for item in self.items for check in item.checks)
 
 
-def specification(
-    launch: LaunchSpec,
-    hidden: Iterable[Check] = (),
-    *,
-    alpha: float = 0.05,
-    smallest_effect: float = 0.02,
-) -> Specification:
+def specification(launch: LaunchSpec, hidden: Iterable[Check] = ()) -> Specification:
     """The specification of a launched attempt and the hidden checks that it was not sent."""
     checks = (*launch.checks, *hidden)
     return Specification(
@@ -53,6 +50,7 @@ def specification(
         must_print=launch.smoke.must_print,
         throughput=launch.smoke.throughput,
         dispatches=launch.smoke.dispatches,
-        alpha=alpha,
-        smallest_effect=smallest_effect,
+        rule=rule_of(launch.smoke.measure, checks),
+        equal=launch.smoke.equal,
+        ceiling_tok_s=launch.smoke.ceiling_tok_s,
     )

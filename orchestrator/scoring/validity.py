@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 from orchestrator.domain.reasons import MEANINGS, EndReason
 from orchestrator.scoring.evidence import Evidence
-from orchestrator.scoring.measured import Measured, logs_without_dispatches, silent_logs
+from orchestrator.scoring.measured import (
+    Measured,
+    logs_without_dispatches,
+    logs_without_output,
+    silent_logs,
+    stopped,
+)
 from orchestrator.scoring.specification import Specification
 from orchestrator.scoring.stages import FINE, ended_before_verdict, stage, went_wrong
 from runner_agent.protocol import ExitRecord
@@ -36,6 +42,11 @@ def ending(case: Case) -> Ending:
     """The first that applies: what prevented judging, what broke the tree, what broke the measurement, what the agent
     did to itself; else completed."""
     return next(found for rule in RULES for found in rule(case))
+
+
+def silences(case: Case) -> tuple[Ending, ...]:
+    """Every instrument that did not fire, where `ending` names the first."""
+    return tuple(found for rule in (_instrument, _output, _throughput, _dispatches) for found in rule(case))
 
 
 def why_unmeasured(exit: ExitRecord) -> str:
@@ -115,7 +126,21 @@ def _throughput(case: Case) -> Iterator[Ending]:
     for side, tok_s in (("candidate", case.measured.candidate_tok_s), ("baseline", case.measured.baseline_tok_s)):
         if tok_s is None and (side == "candidate" or case.paired):
             words = f"no throughput could be read from the {side}'s smoke log (format {case.spec.throughput})"
+            words += stopped(case.measured, [log.path for log in case.evidence.logs if log.side == side])
             yield Ending(reason=EndReason.NO_THROUGHPUT, words=words)
+
+
+def _output(case: Case) -> Iterator[Ending]:
+    """An output that is not there, or that two equal trees do not print alike, can prove nothing of any candidate."""
+    silent = logs_without_output(case.evidence, "baseline" if case.paired else "candidate", case.spec)
+    if silent:
+        words = (
+            f"no line of `smoke.equal` ({', '.join(case.spec.equal)}) stands in {_logs(silent)} of the untouched base"
+        )
+        yield Ending(reason=EndReason.MARKER_MISSING, words=words)
+    elif not case.paired and case.measured.differs:
+        words = f"{case.measured.differs}, though both are the untouched base: `smoke.equal` cannot be held"
+        yield Ending(reason=EndReason.MALFORMED_RESULT, words=words)
 
 
 def _dispatches(case: Case) -> Iterator[Ending]:
@@ -124,7 +149,8 @@ def _dispatches(case: Case) -> Iterator[Ending]:
     silent = logs_without_dispatches(case.evidence, "candidate", case.measured)
     if silent:
         rest = _on_the_base(case, logs_without_dispatches(case.evidence, "baseline", case.measured))
-        words = f"no dispatch could be read from {_logs(silent)} (format {case.spec.dispatches}); {rest}"
+        why = stopped(case.measured, silent)
+        words = f"no dispatch could be read from {_logs(silent)} (format {case.spec.dispatches}){why}; {rest}"
         yield Ending(reason=EndReason.NO_DISPATCHES, words=words)
 
 
@@ -148,6 +174,7 @@ RULES: tuple[Callable[[Case], Iterator[Ending]], ...] = (
     _lint_and_tests,
     _smoke,
     _instrument,
+    _output,
     _throughput,
     _dispatches,
     _agent,
@@ -157,6 +184,8 @@ RULES: tuple[Callable[[Case], Iterator[Ending]], ...] = (
 
 def _on_the_base(case: Case, silent: tuple[str, ...]) -> str:
     base = case.evidence.logs_of("baseline")
+    if not case.paired:
+        return "the instrument is not plugged in: let the smoke script, or `smoke.env`, set what it waits for"
     if not base:
         return "there is no log of the base to compare with"
     if len(silent) == len(base):

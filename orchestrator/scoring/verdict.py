@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from orchestrator.domain.reasons import EndReason
 from orchestrator.measurement.throughput import Throughput
 from orchestrator.scoring.evidence import Claim
+from runner_agent.measure.conditions import Conditions
 
 ItemStatus = Literal["done", "failed", "untouched", "invalid"]
 
@@ -25,6 +26,11 @@ FlagKind = Literal[
     "refusal-citation",
     "folded-at-push-back",
     "opened-not-handled",
+    "dispatch-time-exceeds-wall",
+    "tick-rate-disagrees",
+    "ticks-unusable",
+    "output-differs",
+    "impossible-speed",
 ]
 
 
@@ -59,7 +65,7 @@ class Verdict:
     """`valid` and the score are two facts: a measurement that did not fire is no signal, not a zero.
 
     `invalid_reason` is a sentence, empty for a valid verdict. `score` is items_done / items_total (0 for no items).
-    `problems` are faults of what came back that did not prevent judging.
+    `conditions`: what held while it was measured. `problems` are faults of what came back that did not prevent judging.
     """
 
     valid: bool
@@ -72,6 +78,7 @@ class Verdict:
     items: tuple[ItemVerdict, ...]
     throughput: Throughput
     flags: tuple[Flag, ...]
+    conditions: Conditions = field(default_factory=Conditions)
     problems: tuple[str, ...] = ()
 
 

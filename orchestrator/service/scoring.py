@@ -88,10 +88,9 @@ def _judge(services: Services, scene: Scene, exit: ExitRecord) -> Judged:
 
 
 def _specification(services: Services, scene: Scene) -> Specification:
-    measure = scene.campaign.smoke.measure
     hidden = () if scene.is_canary else hidden_checks(scene.campaign, scene.files)
     launch = launch_spec_of(services, scene, agent=None)
-    return specification(launch, hidden, alpha=measure.alpha, smallest_effect=measure.smallest_effect)
+    return specification(launch, hidden)
 
 
 def _facts(scene: Scene) -> Facts:

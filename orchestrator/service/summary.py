@@ -9,7 +9,7 @@ from typing import Any
 from orchestrator.accounting.histogram import DISPATCH_SECONDS, Histogram
 from orchestrator.accounting.tokens import agent_cost
 from orchestrator.artifacts.derive import Derived
-from orchestrator.artifacts.dispatches import Row
+from orchestrator.artifacts.dispatches import Part, Row, rows
 from orchestrator.scoring.evidence import Evidence
 from runner_agent.protocol import ExitRecord
 
@@ -41,7 +41,7 @@ def summarise(found: Derived, exit: ExitRecord, artifact_bytes: int) -> dict[str
     }
 
 
-def _smoke(evidence: Evidence, exit: ExitRecord, dispatches: Iterable[Row]) -> dict[str, Any] | None:
+def _smoke(evidence: Evidence, exit: ExitRecord, dispatches: Iterable[Part]) -> dict[str, Any] | None:
     result = next((stage.result for stage in exit.stages if stage.stage == "smoke"), "skipped")
     if result == "skipped":
         return None
@@ -51,7 +51,7 @@ def _smoke(evidence: Evidence, exit: ExitRecord, dispatches: Iterable[Row]) -> d
         "seconds": sum(done.seconds or 0.0 for done in evidence.rounds),
         "gate_held_s": sum(_numbers(evidence, "gate-released", "held_s")),
         "gate_waits_s": list(_numbers(evidence, "gate-waited", "seconds")),
-        "dispatches": _histograms(dispatches),
+        "dispatches": _histograms(rows(dispatches)),
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.orm import load_only
 from sqlmodel import Session, col, func, select
 
-from orchestrator.domain.episode import Acceptance
+from orchestrator.domain.episode import Acceptance, EpisodeKind
 from orchestrator.domain.phases import ENDED
 from orchestrator.errors import BadInput, NotFound
 from orchestrator.store.tables import AttemptRow, CampaignRow, ChunkRow, EpisodeRow, EventRow, RunnerEventRow, RunnerRow
@@ -70,6 +70,26 @@ def find_episode(session: Session, prefix: str) -> tuple[EpisodeRow, CampaignRow
     if len(found) > 1:
         raise BadInput(f"{prefix!r} is the beginning of more than one episode's id", "give more of it")
     return found[0]
+
+
+def compared_campaign(session: Session, name: str) -> tuple[CampaignRow, Sequence[EpisodeRow], int]:
+    """Of the campaigns of that name the newest with a verdict, else the newest; its episodes, without preflights; and
+    how many verdicts the others have. Raises NotFound."""
+    newest = (col(CampaignRow.submitted_at).desc(), col(CampaignRow.id))
+    campaigns = session.exec(select(CampaignRow).where(CampaignRow.name == name).order_by(*newest)).all()
+    if not campaigns:
+        raise NotFound(f"there is no campaign {name!r}", "`matins episode list` shows the campaigns of episodes")
+    wanted = select(EpisodeRow).where(
+        col(EpisodeRow.campaign_id).in_([row.id for row in campaigns]), EpisodeRow.kind == EpisodeKind.EPISODE
+    )
+    episodes = session.exec(wanted.order_by(col(EpisodeRow.submitted_at), col(EpisodeRow.id))).all()
+    judged = [episode.campaign_id for episode in episodes if episode.result is not None]
+    chosen = next((row for row in campaigns if row.id in set(judged)), campaigns[0])
+    return (
+        chosen,
+        [episode for episode in episodes if episode.campaign_id == chosen.id],
+        sum(campaign_id != chosen.id for campaign_id in judged),
+    )
 
 
 def attempts_of(session: Session, episode_id: str) -> Sequence[AttemptRow]:

@@ -1,12 +1,13 @@
-"""Checking a campaign file."""
+"""Checking a campaign file, and comparing what agents made of a campaign."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
+from orchestrator.service.comparison import By, compared
 from orchestrator.service.intake import Bundle, check_bundle
 from orchestrator.service.services import Services
 
@@ -23,7 +24,7 @@ class BundleBody(BaseModel):
         return Bundle(text=self.text, filename=self.filename, directory=self.directory, files=self.files)
 
 
-def campaign_routes(_services: Services) -> APIRouter:
+def campaign_routes(services: Services) -> APIRouter:
     router = APIRouter(prefix="/campaigns")
 
     @router.post("/check")
@@ -35,5 +36,9 @@ def campaign_routes(_services: Services) -> APIRouter:
             "sessions": len(campaign.sessions),
             "warnings": [],
         }
+
+    @router.get("/{name}/compare")
+    def compare(name: str, by: By = "agent", only: Annotated[list[str], Query()] = []) -> dict[str, Any]:  # noqa: B006
+        return compared(services, name, by, only)
 
     return router

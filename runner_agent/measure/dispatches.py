@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from runner_agent.measure import formats
-from runner_agent.measure.text import Malformed, count, fields, number, plain, shown, tagged
+from runner_agent.measure import formats, ggml
+from runner_agent.measure.tagged import Bulk, Rows
+from runner_agent.measure.text import Faults, Malformed, blocks, count, number
 
 TAG = "[GPU PERDISPATCH]"
 
-_KEYS = ("seq", "name", "bubble_ns", "shader_ns", "submit_ns")
-_GGML_ROW = re.compile(
-    r"^(?P<name>\S.*?): (?P<count>\d+) x (?P<avg_us>[\d.]+(?:e[+-]?\d+)?) us"
-    r"(?: = (?P<total_us>[\d.]+(?:e[+-]?\d+)?) us)?(?: \((?P<gflops>[\d.]+(?:e[+-]?\d+)?) GFLOPS/s\))?$"
-)
-_GGML_ROW_CHARS = 1000
+_COUNTS = ("seq", "bubble_ns", "shader_ns", "submit_ns")
+_KEYS = (*_COUNTS, "name")
+_VALUES = {key: "" if key == "name" else "[0-9]{1,19}" for key in ("seq", "name", *_COUNTS[1:])}
+_LONG_COUNT = re.compile("[0-9]{20}")
+_FOUR_COUNTS = re.compile(r"(?:[0-9]{1,19} ){3}[0-9]{1,19}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,93 +34,172 @@ class Dispatch:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Some dispatches in order, as columns of equal length. A column that the format does not tell is None.
+
+    `extra`: what else was said, by key; None where a line did not say it.
+    """
+
+    seq: Sequence[int]
+    name: Sequence[str]
+    shader_ns: Sequence[int]
+    bubble_ns: Sequence[int | None] | None = None
+    submit_ns: Sequence[int | None] | None = None
+    extra: Mapping[str, Sequence[str | None]] = field(default_factory=dict[str, "Sequence[str | None]"])
+
+    def __len__(self) -> int:
+        return len(self.seq)
+
+    def rows(self) -> Iterator[Dispatch]:
+        for n, (seq, name, shader_ns) in enumerate(zip(self.seq, self.name, self.shader_ns, strict=True)):
+            yield Dispatch(
+                seq=seq,
+                name=name,
+                shader_ns=shader_ns,
+                bubble_ns=self.bubble_ns[n] if self.bubble_ns else None,
+                submit_ns=self.submit_ns[n] if self.submit_ns else None,
+                extra={key: value for key, column in self.extra.items() if (value := column[n]) is not None},
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class DispatchReading:
-    """The dispatches in order, and each line that should have been one: (line number from 1, its text)."""
+    """The dispatches in order; of the lines that should have been one the first hundred, as (line number from 1, its
+    text), and how many they are in all."""
 
     dispatches: tuple[Dispatch, ...]
     malformed: tuple[Malformed, ...]
+    malformed_count: int = 0
 
 
 def read(text: str, fmt: str) -> DispatchReading:
     """The dispatches of a log. `fmt`: "perdispatch", "ggml-vk" (GGML_VK_PERF_LOGGER) or a regular expression with
     (?P<name>…) and (?P<shader_ns>…), and (?P<seq>…), (?P<bubble_ns>…), (?P<submit_ns>…) if it has them; other named
     groups are kept. Raises BadFormat."""
-    text = plain(text)
-    found = _READERS[fmt](text) if fmt in _READERS else _read_pattern(text, fmt)
-    dispatches: list[Dispatch] = []
-    malformed: list[Malformed] = []
-    for line, dispatch, words in found:
-        if dispatch is None:
-            malformed.append((line, shown(words)))
-        else:
-            dispatches.append(dispatch)
-    return DispatchReading(dispatches=tuple(dispatches), malformed=tuple(malformed))
+    faults = Faults()
+    found = tuple(dispatch for batch in batches((text,), fmt, faults) for dispatch in batch.rows())
+    return DispatchReading(dispatches=found, malformed=tuple(faults.lines), malformed_count=faults.count)
 
 
-Found = Iterator[tuple[int, "Dispatch | None", str]]
+def batches(chunks: Iterable[str], fmt: str, faults: Faults) -> Iterator[Batch]:
+    """The dispatches of a log that comes in pieces, cut anywhere; a batch holds a few thousand at most, so memory is
+    bounded however long the log is. Lines that do not parse are added to `faults`. Raises BadFormat."""
+    reader = _READERS[fmt](faults) if fmt in _READERS else _pattern_reader(fmt, faults)
+    for line, text in blocks(chunks):
+        for batch in reader(line, text):
+            if len(batch):
+                yield batch
 
 
-def _read_perdispatch(text: str) -> Found:
-    for line, words, whole in tagged(text, TAG):
-        told = fields(words) if whole else None
-        yield line, None if told is None else _dispatch(told), TAG + words if whole else words
+Reader = Callable[[int, str], Iterator[Batch]]
 
 
-def _dispatch(told: dict[str, str]) -> Dispatch | None:
-    seq, bubble, shader, submit = (count(told.get(key)) for key in ("seq", "bubble_ns", "shader_ns", "submit_ns"))
-    name = told.get("name")
-    if seq is None or bubble is None or shader is None or submit is None or not name:
-        return None
-    extra = {key: value for key, value in told.items() if key not in _KEYS}
-    return Dispatch(seq=seq, name=name, bubble_ns=bubble, shader_ns=shader, submit_ns=submit, extra=extra)
+def _perdispatch_reader(faults: Faults) -> Reader:
+    bulk = Bulk(TAG, _VALUES, _usable, faults)
+
+    def read_block(line: int, text: str) -> Iterator[Batch]:
+        for rows in bulk.read(line, text):
+            yield _batch(rows)
+
+    return read_block
 
 
-def _read_pattern(text: str, fmt: str) -> Found:
-    pattern = formats.compile_format("dispatches", fmt)
-    for seq, (line, words, groups) in enumerate(formats.matches(text, pattern)):
-        yield line, _matched(seq, groups), words
-
-
-def _matched(seq: int, groups: dict[str, str | None]) -> Dispatch | None:
-    told = {key: value for key, value in groups.items() if value is not None}
-    read = {key: number(told[key]) for key in _KEYS if key in told and key != "name"}
-    shader = read.get("shader_ns")
-    if shader is None or None in read.values() or not told.get("name"):
-        return None
-    whole = {key: round(value) for key, value in read.items() if value is not None}
-    return Dispatch(
-        seq=whole.get("seq", seq),
-        name=told["name"],
-        shader_ns=whole["shader_ns"],
-        bubble_ns=whole.get("bubble_ns"),
-        submit_ns=whole.get("submit_ns"),
-        extra={key: value for key, value in told.items() if key not in _KEYS},
+def _usable(told: Mapping[str, str]) -> bool:
+    try:
+        counts = f"{told['seq']} {told['bubble_ns']} {told['shader_ns']} {told['submit_ns']}"
+    except KeyError:
+        return False
+    usable = _FOUR_COUNTS.fullmatch(counts) or (
+        _LONG_COUNT.search(counts) and None not in [count(told[key]) for key in _COUNTS]
     )
+    return bool(usable and told.get("name"))
 
 
-def _read_ggml(text: str) -> Found:
-    """`NAME: n x avg us = total us (x GFLOPS/s)` between `Vulkan Timings:` and `Total time:`; older versions print no
-    total of a row. A line of a block that is neither is malformed: it may be one that two writers shared."""
-    seq, inside = 0, False
-    for line_number, line in enumerate(text.split("\n"), 1):
-        line = line.strip()
-        if line.endswith("Vulkan Timings:"):
-            inside = True
-        elif line.startswith("Total time:") or (inside and line.startswith("-----")):
-            inside = False
-        elif inside and line:
-            match = _GGML_ROW.match(line) if len(line) <= _GGML_ROW_CHARS else None
-            average_us = number(match["avg_us"]) if match else None
-            if match is None or average_us is None:
-                yield line_number, None, line
-                continue
-            extra = {key: match[key] for key in ("count", "total_us", "gflops") if match[key] is not None}
-            yield (
-                line_number,
-                Dispatch(seq=seq, name=match["name"], shader_ns=round(average_us * 1000), extra=extra),
-                line,
+def _batch(rows: Rows) -> Batch:
+    seq, bubble, shader, submit = (list(map(int, rows[key])) for key in _COUNTS)
+    extra = {key: column for key, column in rows.items() if key not in _KEYS} if len(rows) > len(_KEYS) else {}
+    return Batch(seq=seq, name=rows["name"], bubble_ns=bubble, shader_ns=shader, submit_ns=submit, extra=extra)
+
+
+def _ggml_reader(faults: Faults) -> Reader:
+    rows = ggml.Rows(faults)
+
+    def read_block(line: int, text: str) -> Iterator[Batch]:
+        for first, found in rows.read(line, text):
+            names, counts, average, totals, gflops = zip(*found, strict=True)
+            yield Batch(
+                seq=range(first, first + len(found)),
+                name=names,
+                shader_ns=[round(float(each) * 1000) for each in average],
+                extra={
+                    "count": counts,
+                    "total_us": [each or None for each in totals],
+                    "gflops": [each or None for each in gflops],
+                },
             )
-            seq += 1
+
+    return read_block
 
 
-_READERS = {"perdispatch": _read_perdispatch, "ggml-vk": _read_ggml}
+def _pattern_reader(fmt: str, faults: Faults) -> Reader:
+    pattern = formats.compile_format("dispatches", fmt)
+    names = tuple(pattern.groupindex)
+    seen = 0
+
+    def read_block(line: int, text: str) -> Iterator[Batch]:
+        nonlocal seen
+        found = list(formats.matches(line, text, pattern, names))
+        if not found:
+            return
+        columns = dict(zip(names, zip(*(values for _, _, values in found), strict=True), strict=True))
+        sequence: Sequence[int] = range(seen, seen + len(found))
+        seen += len(found)
+        counts = {key: _counts(columns[key]) for key in _COUNTS if key in columns}
+        if None in counts.values() or not all(columns["name"]):
+            found_counts, kept = _one_by_one(found, names, faults)
+            columns = {key: [column[n] for n in kept] for key, column in columns.items()}
+            sequence = [sequence[n] for n in kept]
+            counts = {key: [row[key] for row in found_counts] for key in counts}
+        times: dict[str, Any] = {"seq": sequence, **counts}
+        extra = {key: column for key, column in columns.items() if key not in _KEYS}
+        yield Batch(name=columns["name"], extra=extra, **times)
+
+    return read_block
+
+
+def _counts(column: Sequence[str | None]) -> list[int] | None:
+    """The whole numbers of a column; None if one of its values is anything else."""
+    told = [each or "?" for each in column]
+    joined = "".join(told)
+    return list(map(int, told)) if joined.isdigit() and joined.isascii() and max(map(len, told)) <= 19 else None
+
+
+def _one_by_one(
+    found: list[tuple[int, str, tuple[str | None, ...]]], names: tuple[str, ...], faults: Faults
+) -> tuple[list[dict[str, int | None]], list[int]]:
+    """The counts of each match that parses, and which those are."""
+    rows: list[dict[str, int | None]] = []
+    kept: list[int] = []
+    for n, (at, words, values) in enumerate(found):
+        row = _told(dict(zip(names, values, strict=True)))
+        if row is None:
+            faults.add(at, words)
+        else:
+            rows.append(row)
+            kept.append(n)
+    return rows, kept
+
+
+def _told(told: Mapping[str, str | None]) -> dict[str, int | None] | None:
+    """The counts of a match; None if a time is no number, or if the name or the shader's time is missing."""
+    read: dict[str, int | None] = dict.fromkeys(_COUNTS)
+    for key in _COUNTS:
+        value = told.get(key)
+        amount = number(value)
+        if value is not None and amount is None:
+            return None
+        read[key] = None if amount is None else round(amount)
+    return read if told["name"] and read["shader_ns"] is not None else None
+
+
+_READERS: dict[str, Callable[[Faults], Reader]] = {"perdispatch": _perdispatch_reader, "ggml-vk": _ggml_reader}

@@ -8,40 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-_LOG_MAX = 700.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """candidate / baseline − 1 and the ends of its interval at confidence 1 − alpha; `samples` counts pairs.
-
-    Without pairs `change` is None; with one pair there is no interval and `low` and `high` are None.
-    """
-
-    change: float | None
-    low: float | None
-    high: float | None
-    samples: int
-
-
-def paired_change(pairs: Sequence[tuple[float, float]], alpha: float) -> Change:
-    """The change from (baseline tok/s, candidate tok/s) pairs. Raises ValueError unless all are finite and above 0."""
-    if not 0 < alpha < 1:
-        raise ValueError(f"alpha should lie between 0 and 1, not at {alpha}")
-    if not all(math.isfinite(value) and value > 0 for pair in pairs for value in pair):
-        raise ValueError("a speed should be a finite number above 0")
-    logs = [math.log(candidate) - math.log(baseline) for baseline, candidate in pairs]
+def log_interval(logs: Sequence[float], alpha: float) -> tuple[float, float, float] | None:
+    """Mean, low and high of the interval at 1 - alpha for the mean of logarithms of ratios; None for fewer than 2."""
     samples = len(logs)
-    if samples == 0:
-        return Change(change=None, low=None, high=None, samples=0)
+    if samples < 2:
+        return None
     mean = math.fsum(logs) / samples
-    if samples == 1:
-        return Change(change=_ratio(mean), low=None, high=None, samples=1)
     variance = math.fsum((value - mean) ** 2 for value in logs) / (samples - 1)
     half = t_quantile(1 - alpha / 2, samples - 1) * math.sqrt(variance / samples)
-    return Change(change=_ratio(mean), low=_ratio(mean - half), high=_ratio(mean + half), samples=samples)
+    return mean, mean - half, mean + half
 
 
 def t_quantile(p: float, freedom: int) -> float:
@@ -96,8 +73,3 @@ def _fraction(a: float, b: float, x: float) -> float:
 
 def _away_from_zero(value: float) -> float:
     return value if abs(value) > 1e-300 else 1e-300
-
-
-def _ratio(log: float) -> float:
-    """exp(log) − 1, kept finite."""
-    return math.expm1(min(log, _LOG_MAX))

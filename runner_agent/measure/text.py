@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 SHOWN_CHARS = 200
+SHOWN_LINES = 100
 TAG_START = "[GPU "
+# A line beyond this is read in pieces, so that a log of one line needs no more memory than one of many.
+LINE_MOST_CHARS = 1 << 20
+BLOCK_CHARS = 1 << 16
 
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\r\n]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
+_ANSI = re.compile(
+    r"\x1b(?:\[[0-9;]*m(?:\x1b\[[0-9;]*m)*|\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\r\n]*(?:\x07|\x1b\\)?|[@-Z\\^_])"
+)
 _COUNT = re.compile(r"[0-9]{1,19}")
 _NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{0,20})?(?:[eE][+-]?[0-9]{1,3})?")
 _CUT = re.compile(r"[\r\n]|\[GPU ")
@@ -17,17 +24,73 @@ _CUT = re.compile(r"[\r\n]|\[GPU ")
 Malformed = tuple[int, str]
 
 
+@dataclass
+class Faults:
+    """Lines that should have been something and do not parse: how many, and the first hundred as (line, text)."""
+
+    count: int = 0
+    lines: list[Malformed] = field(default_factory=list[Malformed])
+
+    @property
+    def full(self) -> bool:
+        """Whether no further line is kept, so that its number need not be found."""
+        return len(self.lines) >= SHOWN_LINES
+
+    def add(self, number: int, text: str) -> None:
+        self.count += 1
+        if len(self.lines) < SHOWN_LINES:
+            self.lines.append((number, shown(text)))
+
+
 def plain(text: str) -> str:
     """The text without colours and other terminal sequences; lines stay where they were."""
     return _ANSI.sub("", text) if "\x1b" in text else text
 
 
-def tagged(text: str, tag: str) -> Iterator[tuple[int, str, bool]]:
-    """(line number from 1, what follows the tag, True) wherever `tag` stands, up to the line's end or the next tag.
+def blocks(chunks: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """(number of its first line from 1, plain text) of pieces of a log that end with a line, or with the log.
+
+    However the log is cut into chunks, the pieces hold the same lines; memory is bounded by LINE_MOST_CHARS. A longer
+    line is parted before its last carriage return or tag within that bound.
+    """
+    line, held, parts = 1, 0, [""]
+    for piece in _sliced(chunks):
+        parts.append(piece)
+        held += len(piece)
+        if held <= LINE_MOST_CHARS and "\n" not in piece:
+            continue
+        text = "".join(parts)
+        while len(text) > LINE_MOST_CHARS and text.find("\n", 0, LINE_MOST_CHARS) < 0:
+            cut = _parting(text)
+            yield line, plain(text[:cut])
+            text = text[cut:]
+        end = text.rfind("\n") + 1
+        if end:
+            yield line, plain(text[:end])
+            line += text.count("\n")
+        parts, held = [text[end:]], len(text) - end
+    rest = "".join(parts)
+    if rest:
+        yield line, plain(rest)
+
+
+def _sliced(chunks: Iterable[str]) -> Iterator[str]:
+    for chunk in chunks:
+        for start in range(0, len(chunk), BLOCK_CHARS):
+            yield chunk[start : start + BLOCK_CHARS]
+
+
+def _parting(text: str) -> int:
+    cut = max(text.rfind("\r", 0, LINE_MOST_CHARS), text.rfind("[GPU", 0, LINE_MOST_CHARS))
+    return cut if cut > 0 else LINE_MOST_CHARS
+
+
+def tagged(text: str, tag: str, first_line: int = 1) -> Iterator[tuple[int, str, bool]]:
+    """(line number, what follows the tag, True) wherever `tag` stands, up to the line's end or the next tag.
 
     A tag that was cut off in the middle gives (line number, what is left of it, False).
     """
-    line, counted, position = 1, 0, text.find(TAG_START)
+    line, counted, position = first_line, 0, text.find(TAG_START)
     while position >= 0:
         line += text.count("\n", counted, position)
         counted = position
@@ -43,13 +106,12 @@ def tagged(text: str, tag: str) -> Iterator[tuple[int, str, bool]]:
 
 def fields(words: str) -> dict[str, str] | None:
     """`key=value` words as a table; None if a word is no such pair or a key stands twice."""
-    found: dict[str, str] = {}
-    for word in words.split():
-        key, equals, value = word.partition("=")
-        if not equals or not key or key in found:
-            return None
-        found[key] = value
-    return found
+    pairs = [word.split("=", 1) for word in words.split()]
+    try:
+        found: dict[str, str] = dict(pairs)
+    except ValueError:
+        return None
+    return found if len(found) == len(pairs) and "" not in found else None
 
 
 def count(value: str | None) -> int | None:
@@ -69,7 +131,7 @@ def number(value: str | None) -> float | None:
 
 def shown(line: str) -> str:
     """A line as it is shown among the malformed ones."""
-    return line.strip()[:SHOWN_CHARS]
+    return line[: 2 * SHOWN_CHARS].strip()[:SHOWN_CHARS]
 
 
 def _is_u64(value: str) -> bool:

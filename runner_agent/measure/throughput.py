@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from runner_agent import shape
-from runner_agent.measure import formats
-from runner_agent.measure.text import Malformed, count, fields, number, plain, shown, tagged
+from runner_agent.measure import formats, llama_bench
+from runner_agent.measure.tagged import Bulk
+from runner_agent.measure.text import Faults, Malformed, blocks, count, number, plain
 
 TAG = "[GPU THROUGHPUT]"
 
-_JSON_START = re.compile(r'^(?:\[\s*)?\{\s*"', re.M)
-_TRIES_CHARS = 1 << 30
+_AMOUNT = r"[0-9]{1,20}(?:\.[0-9]{1,20})?"
+_VALUES = {"tokens": "[0-9]{1,19}", "seconds": r"[0-9]{0,17}[1-9](?:\.[0-9]{1,20})?", "tok_s": _AMOUNT}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,41 +26,71 @@ class Throughput:
 
 @dataclass(frozen=True, kw_only=True)
 class ThroughputReading:
-    """The samples in order, and each line that should have been one: (line number from 1, its text)."""
+    """The samples in order; of the lines that should have been one the first hundred, as (line number from 1, its
+    text), and how many they are in all."""
 
     samples: tuple[Throughput, ...]
     malformed: tuple[Malformed, ...]
+    malformed_count: int = 0
 
 
 def read(text: str, fmt: str) -> ThroughputReading:
     """The samples of a log. `fmt`: "matins", "llama-bench" or a regular expression with (?P<tok_s>…), and (?P<tokens>…)
     and (?P<seconds>…) if it has them. Raises BadFormat."""
-    text = plain(text)
-    found = _READERS[fmt](text) if fmt in _READERS else _read_pattern(text, fmt)
-    samples: list[Throughput] = []
-    malformed: list[Malformed] = []
-    for line, sample, words in found:
-        if sample is None:
-            malformed.append((line, shown(words)))
-        else:
-            samples.append(sample)
-    return ThroughputReading(samples=tuple(samples), malformed=tuple(malformed))
+    faults = Faults()
+    found = tuple(samples((text,), fmt, faults))
+    return ThroughputReading(samples=found, malformed=tuple(faults.lines), malformed_count=faults.count)
 
 
-Found = Iterator[tuple[int, "Throughput | None", str]]
+def samples(chunks: Iterable[str], fmt: str, faults: Faults) -> Iterator[Throughput]:
+    """The samples of a log that comes in pieces, cut anywhere; lines that do not parse are added to `faults`. Memory is
+    bounded but for llama-bench, whose JSON may span the log. Raises BadFormat."""
+    if fmt == "llama-bench":
+        for line, sample, words in llama_bench.samples(plain("".join(chunks))):
+            if sample is None:
+                faults.add(line, words)
+            else:
+                yield Throughput(tok_s=sample[0], tokens=sample[1], seconds=sample[2])
+        return
+    reader = _matins_reader(faults) if fmt == "matins" else _pattern_reader(fmt, faults)
+    for line, text in blocks(chunks):
+        yield from reader(line, text)
 
 
-def _read_matins(text: str) -> Found:
-    for line, words, whole in tagged(text, TAG):
-        told = fields(words) if whole else None
-        sample = None if told is None else _sample(told.get("tokens"), told.get("seconds"), told.get("tok_s"))
-        complete = sample is not None and sample.tokens is not None and sample.seconds is not None
-        yield line, sample if complete else None, TAG + words if whole else words
+Reader = Callable[[int, str], Iterator[Throughput]]
 
 
-def _read_pattern(text: str, fmt: str) -> Found:
-    for line, words, groups in formats.matches(text, formats.compile_format("throughput", fmt)):
-        yield line, _sample(groups.get("tokens"), groups.get("seconds"), groups.get("tok_s")), words
+def _matins_reader(faults: Faults) -> Reader:
+    bulk = Bulk(TAG, _VALUES, _usable, faults)
+
+    def read_block(line: int, text: str) -> Iterator[Throughput]:
+        for rows in bulk.read(line, text):
+            for tokens, seconds, tok_s in zip(rows["tokens"], rows["seconds"], rows["tok_s"], strict=True):
+                yield Throughput(tok_s=float(tok_s), tokens=int(tokens), seconds=float(seconds))
+
+    return read_block
+
+
+def _usable(told: Mapping[str, str]) -> bool:
+    if not told.keys() >= _VALUES.keys():
+        return False
+    return _sample(told["tokens"], told["seconds"], told["tok_s"]) is not None
+
+
+def _pattern_reader(fmt: str, faults: Faults) -> Reader:
+    pattern = formats.compile_format("throughput", fmt)
+    names = tuple(pattern.groupindex)
+
+    def read_block(line: int, text: str) -> Iterator[Throughput]:
+        for at, words, values in formats.matches(line, text, pattern, names):
+            told = dict(zip(names, values, strict=True))
+            sample = _sample(told.get("tokens"), told.get("seconds"), told.get("tok_s"))
+            if sample is None:
+                faults.add(at, words)
+            else:
+                yield sample
+
+    return read_block
 
 
 def _sample(tokens: str | None, seconds: str | None, tok_s: str | None) -> Throughput | None:
@@ -72,56 +99,3 @@ def _sample(tokens: str | None, seconds: str | None, tok_s: str | None) -> Throu
     if speed is None or (tokens is not None and whole is None) or (seconds is not None and not time):
         return None
     return Throughput(tok_s=speed, tokens=whole, seconds=time)
-
-
-def _read_llama_bench(text: str) -> Found:
-    """`llama-bench -o json` or `-o jsonl`, within whatever else was printed: each repetition of each test that
-    generates tokens is a sample. Tests of prompt processing alone are passed over."""
-    for line, value in _json_values(text):
-        for row in shape.listed(value) or [value]:
-            for sample in _bench_samples(shape.table(row)):
-                yield line, sample, json.dumps(row)[:1000]
-
-
-def _bench_samples(row: dict[str, Any]) -> Iterator[Throughput | None]:
-    if "avg_ts" not in row or row.get("n_gen") == 0:
-        return
-    speeds = shape.listed(row.get("samples_ts")) or [row["avg_ts"]]
-    times = shape.listed(row.get("samples_ns")) or [row.get("avg_ns")]
-    generated, prompt = row.get("n_gen"), row.get("n_prompt", 0)
-    counts = shape.is_amount(generated) and shape.is_amount(prompt)
-    for n, speed in enumerate(speeds):
-        time = times[n] if n < len(times) else None
-        if not shape.is_amount(speed):
-            yield None
-        else:
-            yield Throughput(
-                tok_s=float(speed),
-                tokens=int(generated + prompt) if counts else None,
-                seconds=time / 1e9 if shape.is_amount(time) and time else None,
-            )
-
-
-def _json_values(text: str) -> Iterator[tuple[int, Any]]:
-    """Each JSON object, or array of them, that begins a line, with its line number.
-
-    A failed try costs as much as the text before it, since the error counts its lines; tries end when that is spent.
-    """
-    decoder = json.JSONDecoder()
-    line, counted, after, budget = 1, 0, 0, _TRIES_CHARS
-    for start in (found.start() for found in _JSON_START.finditer(text)):
-        if start < after or budget < 0:
-            continue
-        try:
-            value, after = decoder.raw_decode(text, start)
-        except json.JSONDecodeError as error:
-            budget -= error.pos
-        except (ValueError, RecursionError):
-            budget -= len(text)
-        else:
-            line += text.count("\n", counted, start)
-            counted = start
-            yield line, value
-
-
-_READERS = {"matins": _read_matins, "llama-bench": _read_llama_bench}

@@ -78,23 +78,29 @@ class Agent:
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """How often the smoke command runs: `rounds` pairs of baseline and candidate, within `max_s`."""
+    """How often the smoke command runs: `rounds` pairs of baseline and candidate, or with "adaptive" until the change
+    is settled (runner_agent/measure/decision.py); no pair begins after `max_s`."""
 
-    mode: Literal["fixed"] = "fixed"
+    mode: Literal["fixed", "adaptive"] = "fixed"
     rounds: int = 3
     max_s: float = 360.0
+    alpha: float = 0.05
+    smallest_effect: float = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
 class Smoke:
     """The smoke test, run with a cleared environment plus `env`. `throughput` and `dispatches` name a format or are a
-    regular expression."""
+    regular expression. `equal`: texts that mark lines which both sides of a round must print alike. `ceiling_tok_s` is
+    what the device cannot exceed."""
 
     command: Command
     env: dict[str, str] = field(default_factory=dict[str, str])
     throughput: str = "matins"
     dispatches: str = "perdispatch"
     must_print: tuple[str, ...] = ()
+    equal: tuple[str, ...] = ()
+    ceiling_tok_s: float | None = None
     measure: Measure = field(default_factory=Measure)
 
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 from runner_agent import clock, failpoints, locks, protocol, trees
-from runner_agent.confinement import AGENT_FILE, SCRATCH, TREE, Bind, Wish
+from runner_agent.confinement import SCRATCH, TREE
 from runner_agent.context import Context, DeliveredChecks, StageEnd
 from runner_agent.control import InfrastructureFault
 from runner_agent.files import read_json
-from runner_agent.process import Streams
 from runner_agent.protocol import Check, Command, GradeRequest
 from runner_agent.shadow import BRANCH
+from runner_agent.stages import tool
 
 POLL_S = 0.1
-TOOL_LIMIT_S = 300.0
 KEEP = f"{SCRATCH}/overlay"
 TOO_MANY = "the agent changed more files than can be listed, so the files that it opened are not all known"
 NOTHING_FOUND: dict[str, Any] = {
@@ -26,10 +23,6 @@ NOTHING_FOUND: dict[str, Any] = {
     "added_suppressions": [],
     "removed_public": [],
 }
-
-
-class ToolFailed(InfrastructureFault):
-    """One of the runner's own verbs did not end well in the sandbox."""
 
 
 def run(context: Context) -> StageEnd:
@@ -120,8 +113,8 @@ def _from_diff(context: Context) -> dict[str, Any]:
         "campaign_env": context.spec.smoke.env,
     }
     try:
-        found = _inside(context, "evidence", request, writable=False)
-    except ToolFailed as failure:
+        found = tool.inside(context, "evidence", request, writable=False)
+    except tool.ToolFailed as failure:
         # The diff is the agent's. It must not get out of being judged by writing one that cannot be read.
         found = NOTHING_FOUND
         problems.append(f"what the diff shows could not be read, flags are missing: {failure}")
@@ -149,8 +142,8 @@ def _patterns(
         for check in wanted
     ]
     try:
-        answer = _inside(context, "scan", {"tree": TREE, "checks": asked}, writable=False)
-    except ToolFailed as failure:
+        answer = tool.inside(context, "scan", {"tree": TREE, "checks": asked}, writable=False)
+    except tool.ToolFailed as failure:
         return {check.id: {"problem": str(failure)} for check in wanted}
     results: dict[str, dict[str, Any]] = {result["id"]: {"ran": True, **result} for result in answer["results"]}
     if not all_known:
@@ -174,15 +167,15 @@ def _command(context: Context, check: Check, command: Command) -> dict[str, Any]
     files = [protocol.to_json(file) for file in check.files]
     if files:
         try:
-            _inside(context, "lay", {"tree": TREE, "keep": KEEP, "files": files})
-        except ToolFailed as failure:
+            tool.inside(context, "lay", {"tree": TREE, "keep": KEEP, "files": files})
+        except tool.ToolFailed as failure:
             # The agent's tree can be in the way (a file where a folder is needed). That fails its check, no more.
             return {"ran": True, "problem": f"the check's files could not be laid over the tree: {failure}"}
     outcome = context.run("build", command, context.out / log, tree=context.folder.judged)
     if files:
         try:
-            _inside(context, "lift", {"tree": TREE, "keep": KEEP})
-        except ToolFailed:
+            tool.inside(context, "lift", {"tree": TREE, "keep": KEEP})
+        except tool.ToolFailed:
             _restore(context)
     context.journal.record("check-finished", check=check.id, seconds=outcome.seconds)
     return {
@@ -217,32 +210,3 @@ def _evidence(check: Check, opened: tuple[str, ...], result: dict[str, Any]) -> 
         "missing": sorted(set(check.must_include) - set(opened)),
         "problem": result.get("problem", ""),
     }
-
-
-def _inside(context: Context, verb: str, request: dict[str, Any], *, writable: bool = True) -> dict[str, Any]:
-    """Runs one of the runner's own verbs in the sandbox. Raises ToolFailed."""
-    answer = context.folder.root / "inside.json"
-    complaint = context.folder.root / "inside.log"
-    for path in (answer, complaint):
-        path.unlink(missing_ok=True)
-    wish = Wish(
-        role="tool",
-        argv=(context.seam.machine.python, "-I", "-S", AGENT_FILE, verb),
-        tree=str(context.folder.judged),
-        tree_writable=writable,
-        # Not the one that commands use: what is kept there is the runner's, and out of the agent's code's reach.
-        scratch=str(context.scratch("inside")),
-        binds=(Bind(source=str(context.seam.agent_file), target=AGENT_FILE),),
-    )
-    limit_bytes = 4 * context.spec.limits.log_bytes
-    streams = Streams(stdout=answer, stderr=complaint, limit_bytes=limit_bytes, stdin=json.dumps(request).encode())
-    outcome = context.seam.run(wish, streams, TOOL_LIMIT_S)
-    if not outcome.ok:
-        tail = _tail(complaint)
-        raise ToolFailed(f"the runner's own `{verb}` failed: {outcome.detail}; it said: {tail}")
-    text = answer.read_bytes()
-    return json.loads(text) if text else {}
-
-
-def _tail(path: Path) -> str:
-    return path.read_bytes()[-400:].decode(errors="replace").strip()

@@ -11,6 +11,7 @@ import shutil
 import statistics
 import subprocess
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from runner_agent.measure import throughput
@@ -22,8 +23,7 @@ AIM = 1.5
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="matins-bench-") as folder:
-        base = _tree(Path(folder) / "base", ())
-        finisher = _tree(Path(folder) / "finisher", sorted((EXAMPLES / "agents" / "finisher").glob("*.patch")))
+        base, finisher = built(Path(folder))
         pairs = [(_tok_s(base), _tok_s(finisher)) for _ in range(PAIRS)]
     ratios = [after / before for before, after in pairs]
     before, after = (statistics.median(side) for side in zip(*pairs, strict=True))
@@ -32,6 +32,19 @@ def main() -> None:
         f" ratio_median={statistics.median(ratios):.2f} ratio_min={min(ratios):.2f} ratio_max={max(ratios):.2f}"
         f" held={sum(ratio >= AIM for ratio in ratios)}/{PAIRS}"
     )
+
+
+def built(folder: Path) -> tuple[Path, Path]:
+    """The untouched tree and the finisher's, built below `folder`."""
+    patches = sorted((EXAMPLES / "agents" / "finisher").glob("*.patch"))
+    return _tree(folder / "base", ()), _tree(folder / "finisher", patches)
+
+
+def smoke(tree: Path, command: Sequence[str] = ("ci/gpu-smoke.sh",), env: Mapping[str, str] | None = None) -> str:
+    """What the smoke test printed, with a cleared environment plus `env`."""
+    with tempfile.TemporaryDirectory(prefix="matins-bench-") as home:
+        cleared = {"PATH": os.environ["PATH"], "HOME": home, "TMPDIR": home, "LANG": "C.UTF-8", **(env or {})}
+        return subprocess.run(command, cwd=tree, env=cleared, capture_output=True, text=True, check=True).stdout
 
 
 def _tree(tree: Path, patches: list[Path] | tuple[()]) -> Path:
@@ -44,10 +57,7 @@ def _tree(tree: Path, patches: list[Path] | tuple[()]) -> Path:
 
 
 def _tok_s(tree: Path) -> float:
-    with tempfile.TemporaryDirectory(prefix="matins-bench-") as home:
-        cleared = {"PATH": os.environ["PATH"], "HOME": home, "TMPDIR": home, "LANG": "C.UTF-8"}
-        done = subprocess.run(["ci/gpu-smoke.sh"], cwd=tree, env=cleared, capture_output=True, text=True, check=True)
-    return statistics.median(sample.tok_s for sample in throughput.read(done.stdout, "matins").samples)
+    return statistics.median(sample.tok_s for sample in throughput.read(smoke(tree), "matins").samples)
 
 
 if __name__ == "__main__":

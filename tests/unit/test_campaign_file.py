@@ -265,7 +265,7 @@ dispatches = "(?P<x>" #! is not a regular expression
 must_print = [""] #! is empty => must_print
 limits = 3 #! unknown key 'limits' => did you mean 'limit_s'?
 [smoke.measure]
-mode = "adaptive" #! 'adaptive' cannot be measured yet => mode = "fixed"
+mode = "adaptiv" #! "adaptiv" is not known here => mode = "adaptive", or mode = "fixed"
 alpha = 0 #! should be greater than 0
 rounds = 0 #! greater than or equal to 1
 """

@@ -74,7 +74,9 @@ run = "cargo test"
 run = "ci/smoke.sh --fast"
 env = { A = "1" }
 must_print = ["[GPU]"]
-measure = { rounds = 5, max_s = 60 }
+equal = ["[OUT]"]
+ceiling_tok_s = 900
+measure = { mode = "adaptive", max_s = 60, alpha = 0.01, smallest_effect = 0.03 }
 """
 FILES = {
     "hand off.md": "Do it – all.\n".encode(),
@@ -120,7 +122,8 @@ def test_the_whole_campaign_reaches_the_runner(campaign: Campaign) -> None:
     assert spec.test == (protocol.Command(argv=("cargo", "test"), limit_s=1800),)
     assert spec.smoke.command == protocol.Command(argv=("ci/smoke.sh", "--fast"), limit_s=70)
     assert spec.smoke.env == {"A": "1"}
-    assert spec.smoke.measure == protocol.Measure(mode="fixed", rounds=5, max_s=60)
+    assert spec.smoke.measure == protocol.Measure(mode="adaptive", max_s=60, alpha=0.01, smallest_effect=0.03)
+    assert (spec.smoke.equal, spec.smoke.ceiling_tok_s) == (("[OUT]",), 900)
     assert spec.network == "none"
     assert spec.hide == ("/home/me/.matins",)
 

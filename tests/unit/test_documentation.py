@@ -44,6 +44,7 @@ TABLES: dict[str, type] = {
     "test.": campaign.Step,
     "smoke.": campaign.Smoke,
     "smoke.measure.": campaign.Measure,
+    "compare.": campaign.Compare,
 }
 CHECKS = (
     campaign.CommandCheck,

@@ -4,6 +4,11 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+# The prompt of this round, for both trees alike.
+if [ -n "${MATINS_SEED:-}" ]; then
+    set -- --seed "$MATINS_SEED" "$@"
+fi
+
 smoke=target/release/smoke
 if [ ! -x "$smoke" ]; then
     echo "ci/gpu-smoke.sh: $smoke is absent; run 'cargo build --release --workspace' first" >&2

@@ -233,3 +233,25 @@ def pull(
     from orchestrator.cli.episodes.pull import pull_episodes
 
     pull_episodes(episodes, out=out, away_limit_s=away_limit_s, as_json=as_json)
+
+
+@group.command("trace")
+def trace(
+    episode: EpisodeId,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where to, instead of to output.")] = None,
+    away_limit_s: AwayLimit = 60.0,
+    as_json: AsJson = False,
+) -> None:
+    """Show when each stage, turn, wait at a gate and GPU dispatch took place, for Perfetto.
+
+    JSON in Chrome's trace event format, to standard output or to a file; open it at https://ui.perfetto.dev. Made when
+    an episode is scored; the first 50,000 dispatches are in it.
+
+    \b
+    Examples:
+      matins episode trace 3f2a
+      matins episode trace 3f2a --out trace.json
+    """
+    from orchestrator.cli.episodes.trace import write_trace
+
+    write_trace(episode, out=out, away_limit_s=away_limit_s, as_json=as_json)

@@ -1,7 +1,8 @@
-"""`matins up`, its parts one by one, `matins demo` and `matins top`."""
+"""`matins up`, its parts one by one, `matins demo`, `matins top` and `matins compare`."""
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,12 +12,18 @@ from orchestrator.cli.commands.options import AsJson
 from orchestrator.cli.serve import Part
 
 
+class By(Enum):
+    agent = "agent"
+    model = "model"
+
+
 def register(app: typer.Typer) -> None:
     app.command("up")(up)
     for part in (api, worker, beat):
         app.command(part.__name__)(part)
     app.command("demo")(demo)
     app.command("top")(top)
+    app.command("compare")(compare)
 
 
 def up() -> None:
@@ -120,3 +127,26 @@ def top(
     from orchestrator.cli.fleet import top as fleet_top
 
     fleet_top.top(every_s=every_s, once=once, as_json=as_json)
+
+
+def compare(
+    campaign: Annotated[str, typer.Argument(metavar="CAMPAIGN", help="The name of a campaign.")],
+    by: Annotated[By, typer.Option("--by", help="What is compared.")] = By.agent,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="NAME", help="Only this one; may be given again.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare agents, or models, on a campaign: items, throughput, cost, validity; an episode is the unit.
+
+    Each comparison is settled, or says how many more episodes would settle it. P values are corrected for all that
+    is shown; invalid episodes are counted beside and are in no mean. docs/comparing.md says how.
+
+    \b
+    Examples:
+      matins compare decode
+      matins compare decode --by model --only small --only large
+    """
+    from orchestrator.cli.compare import show_comparison
+
+    show_comparison(campaign, by=by.value, only=only or [], as_json=as_json)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from orchestrator.cli.answers import Episode, Interval, ItemResult, Verdict
 from orchestrator.cli.render import values
+from orchestrator.cli.render.conditions import conditions
 
 
 def result_line(episode: Episode) -> str:
@@ -25,6 +26,7 @@ def details(episode: Episode) -> Iterator[str]:
     if verdict is not None:
         yield from _items(verdict)
         yield from _throughput(verdict.throughput)
+        yield from conditions(verdict.conditions)
         yield from _flags(verdict)
     yield from _stages(episode)
     yield from _attempts(episode)
@@ -78,6 +80,9 @@ def _throughput(measured: Interval | None) -> Iterator[str]:
         yield f"  change   {values.interval(measured.change, measured.low, measured.high)}"
     if measured.verdict is not None:
         yield f"  verdict  {measured.verdict}{f': {measured.reason}' if measured.reason else ''}"
+    if measured.samples and measured.method:
+        spent = "" if measured.seconds is None else f" in {measured.seconds:.0f} s"
+        yield f"  from     {measured.samples} pairs{spent}; {measured.method}"
 
 
 def _flags(verdict: Verdict) -> Iterator[str]:

@@ -29,6 +29,10 @@ def progress(event: Event) -> str | None:
             )
         case "smoke-round":
             return _joined(f"smoke round {data.get('round')} {data.get('side')}", _rate(data))
+        case "smoke-look" if data.get("change") is not None:
+            change, low, high = (_number(data.get(key)) for key in ("change", "low", "high"))
+            interval = values.interval(change, low, high)
+            return _joined(f"after {data.get('samples')} pairs", interval, _text(data.get("verdict")))
         case "gate-waited" if _number(data.get("seconds")) >= 1:
             return _joined(f"waited for the {data.get('gate')} gate", _seconds(data))
         case _:

@@ -62,8 +62,8 @@ def test_an_attempt_leaves_a_folder_that_verifies_and_tells_all(rig: Rig, tmp_pa
     assert [(each["round"], each["side"], each["tok_s"]) for each in rounds] == [
         (1, "baseline", 10.0),
         (1, "candidate", 20.0),
-        (2, "baseline", 10.0),
         (2, "candidate", 20.0),
+        (2, "baseline", 10.0),
     ]
     assert b"+20" in files["diff.patch"]
     assert files["commits.bundle"].startswith(b"# v2 git bundle")

@@ -13,10 +13,10 @@ import typer.main
 from orchestrator.cli.app import app
 from orchestrator.cli.main import run
 
-EXPECTED = """up, api, worker, beat, demo, top
+EXPECTED = """up, api, worker, beat, demo, top, compare
 campaign check
 episode submit, episode list, episode show, episode watch, episode logs, episode cancel, episode explain, episode pull
-episode retry, episode rescore
+episode retry, episode rescore, episode trace
 runner add, runner import, runner list, runner show, runner wake, runner sleep, runner drain, runner resume
 runner canary, runner doctor, runner remove, runner declare-dead
 config show"""

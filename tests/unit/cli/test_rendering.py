@@ -114,6 +114,14 @@ def test_no_control_character_reaches_a_terminal(text: str) -> None:
             {"event": "smoke-round", "data": {"round": 1, "side": "candidate", "exit_code": 139}},
             "smoke round 1 candidate  exit 139",
         ),
+        (
+            {
+                "event": "smoke-look",
+                "data": {"samples": 8, "change": 0.05, "low": 0.01, "high": 0.09, "verdict": "faster"},
+            },
+            "after 8 pairs  +5.0 % [+1.0, +9.0]  faster",
+        ),
+        ({"event": "smoke-look", "data": {"samples": 3, "change": None, "verdict": "inconclusive"}}, None),
         ({"event": "gate-waited", "data": {"gate": "gpu", "seconds": 0.01}}, None),
         ({"event": "gate-waited", "data": {"gate": "gpu", "seconds": 12}}, "waited for the gpu gate  12.0 s"),
         ({"event": "something-new", "data": {"a": 1}}, None),
@@ -151,6 +159,15 @@ def test_an_invalid_episode_says_why_first_and_again_beside_its_validity() -> No
     assert "validity    invalid: no line holds [GPU PERDISPATCH]" in shown
     assert "verdict  inconclusive: no pair" in shown
     assert result_line(episode) == "a1  -  DONE  The instrument never fired."
+
+
+def test_a_measured_episode_says_from_how_much_and_how() -> None:
+    told = Interval(change=0.05, low=0.01, high=0.09, verdict="faster", samples=12, seconds=61.7, method="t-mixture")
+    shown = "\n".join(
+        details(Episode(id="a1", campaign="c", phase="DONE", verdict=Verdict(valid=True, throughput=told)))
+    )
+    assert "verdict  faster" in shown
+    assert "from     12 pairs in 62 s; t-mixture" in shown
 
 
 def test_phases_of_the_demo_are_rows_in_order_with_their_sum() -> None:

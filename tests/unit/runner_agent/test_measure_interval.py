@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner_agent.measure.interval import Change, beta_regularised, paired_change, t_cdf, t_quantile
+from runner_agent.measure.interval import beta_regularised, log_interval, t_cdf, t_quantile
 
 # Student's t, two-sided 0.05 and 0.001, one-sided 0.005: NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.6.7.2.
 TABLE = [
@@ -54,50 +54,20 @@ def test_the_incomplete_beta_function_reflects(a: float, b: float, x: float):
     assert beta_regularised(a, b, x) + beta_regularised(b, a, 1 - x) == pytest.approx(1, abs=1e-9)
 
 
-def test_a_change_is_computed_on_log_ratios():
-    change = paired_change([(19.0, 50.0), (19.5, 49.0), (18.0, 51.0)], 0.05)
-    logs = [math.log(50 / 19), math.log(49 / 19.5), math.log(51 / 18)]
+def test_the_interval_is_students() -> None:
+    logs = [0.9, 1.0, 1.3]
     mean = sum(logs) / 3
     half = 4.302652729911275 * math.sqrt(sum((value - mean) ** 2 for value in logs) / 2 / 3)
-    assert change.change == pytest.approx(math.exp(mean) - 1)
-    assert change.low == pytest.approx(math.exp(mean - half) - 1)
-    assert change.high == pytest.approx(math.exp(mean + half) - 1)
-    assert change.samples == 3
+    assert log_interval(logs, 0.05) == pytest.approx((mean, mean - half, mean + half))
 
 
-def test_swapping_the_sides_inverts_the_interval():
-    there = paired_change([(20, 30), (21, 29), (19, 32)], 0.05)
-    back = paired_change([(30, 20), (29, 21), (32, 19)], 0.05)
-    assert there.low is not None and back.high is not None
-    assert 1 + there.low == pytest.approx(1 / (1 + back.high))
+def test_fewer_than_two_logarithms_have_no_interval() -> None:
+    assert log_interval([], 0.05) is None
+    assert log_interval([0.4], 0.05) is None
 
 
-def test_no_pair_says_nothing_and_one_pair_has_no_interval():
-    assert paired_change([], 0.05) == Change(change=None, low=None, high=None, samples=0)
-    assert paired_change([(20, 30)], 0.05) == Change(change=pytest.approx(0.5), low=None, high=None, samples=1)
-
-
-def test_pairs_that_agree_to_the_last_digit_have_an_interval_of_no_width():
-    change = paired_change([(10, 20)] * 4, 0.05)
-    assert change.low == pytest.approx(1.0) and change.high == pytest.approx(1.0)
-
-
-def test_wild_pairs_still_give_finite_ends():
-    change = paired_change([(1e-300, 1e300), (1e300, 1e-300)], 0.0001)
-    assert change.low is not None and change.high is not None
-    assert -1 <= change.low <= change.high < math.inf
-
-
-@pytest.mark.parametrize("pair", [(0, 1), (1, 0), (-1, 1), (math.nan, 1), (1, math.inf)])
-def test_a_speed_that_is_none_is_refused(pair: tuple[float, float]):
-    with pytest.raises(ValueError, match="finite number above 0"):
-        paired_change([(1, 1), pair], 0.05)
-
-
-@pytest.mark.parametrize("alpha", [0, 1, -0.5, math.nan])
-def test_an_alpha_that_is_none_is_refused(alpha: float):
-    with pytest.raises(ValueError, match="alpha"):
-        paired_change([(1, 1), (1, 2)], alpha)
+def test_logarithms_that_agree_to_the_last_digit_have_an_interval_of_no_width() -> None:
+    assert log_interval([0.5] * 4, 0.05) == (0.5, 0.5, 0.5)
 
 
 def test_runs_that_do_not_differ_are_called_different_as_often_as_alpha_says():
@@ -106,9 +76,8 @@ def test_runs_that_do_not_differ_are_called_different_as_often_as_alpha_says():
     source = random.Random(seed)
     trials, wrong = 3000, 0
     for _ in range(trials):
-        pairs = [(20 * math.exp(source.gauss(0, 0.03)), 20 * math.exp(source.gauss(0, 0.03))) for _ in range(4)]
-        change = paired_change(pairs, 0.05)
-        assert change.low is not None and change.high is not None
-        wrong += not change.low <= 0 <= change.high
+        found = log_interval([source.gauss(0, 0.03) for _ in range(4)], 0.05)
+        assert found is not None
+        wrong += not found[1] <= 0 <= found[2]
     # Four standard errors of a proportion of 0.05.
     assert abs(wrong / trials - 0.05) < 4 * math.sqrt(0.05 * 0.95 / trials)

@@ -167,3 +167,11 @@ def test_a_glob_that_cannot_be_understood_is_refused():
 def test_many_stars_cost_no_more_than_few():
     assert compile_glob("**" * 200 + "/x").fullmatch("a/" * 2000) is None
     assert compile_glob("**/" * 200 + "x").fullmatch("a/" * 2000) is None
+
+
+@pytest.mark.parametrize("pattern", [r"(?:a+)+c", r"(?:a|b|ab)*c"])
+def test_a_pattern_that_takes_too_long_is_stopped_and_the_file_is_named(tree: Path, pattern: str):
+    (tree / "src/z.rs").write_text("ab" * 20 + "a" * 4000)
+    check = {"id": "i/1", "kind": "pattern-absent", "pattern": pattern, "paths": ["src/*"], "files": None}
+    (result,) = scan.scan({"tree": str(tree), "checks": [check]}, cpu_s=0.2)["results"]
+    assert result["problem"] == "the expression took too long in src/z.rs: over 0.2 s in all"

@@ -8,10 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from orchestrator.measurement.throughput import compare
+from orchestrator.measurement import throughput
+from orchestrator.measurement.throughput import Pair, Rule, Throughput
+from runner_agent.measure.decision import Mode, decide
 
 FASTER = [(19.0, 50.0), (19.2, 51.0), (18.9, 49.8)]
 NUMBERS = some.floats(allow_nan=True, allow_infinity=True)
+
+
+def rounds(pairs: list[tuple[float, float]]) -> list[Pair]:
+    return [Pair(round=number, baseline=pair[0], candidate=pair[1]) for number, pair in enumerate(pairs, 1)]
+
+
+def compare(pairs: list[tuple[float, float]], alpha: float, smallest_effect: float) -> Throughput:
+    return throughput.compare(rounds(pairs), Rule(alpha=alpha, smallest_effect=smallest_effect))
 
 
 @pytest.mark.parametrize(
@@ -51,12 +61,29 @@ def test_the_largest_floats_have_a_median_too() -> None:
     assert compare([(1e308, 1.7e308), (1.7e308, 1.7e308)], 0.05, 0.02).candidate == 1.7e308
 
 
-@given(some.lists(some.tuples(NUMBERS, NUMBERS), max_size=6))
-def test_any_numbers_give_a_verdict_of_finite_numbers(pairs: list[tuple[float, float]]) -> None:
-    found = compare(pairs, 0.05, 0.02)
+@given(some.lists(some.tuples(NUMBERS, NUMBERS), max_size=14), some.sampled_from(["fixed", "adaptive"]))
+def test_any_numbers_give_a_verdict_of_finite_numbers(pairs: list[tuple[float, float]], mode: Mode) -> None:
+    found = throughput.compare(rounds(pairs), Rule(mode=mode))
     told = [
         value for value in (found.baseline, found.candidate, found.change, found.low, found.high) if value is not None
     ]
     assert all(math.isfinite(value) for value in told)
     assert (found.low is None) == (found.reason != "")
     assert found.low is None or found.low <= found.high  # type: ignore[operator]
+
+
+SPEEDS = some.floats(min_value=1, max_value=100)
+
+
+@given(some.lists(some.tuples(SPEEDS, SPEEDS), max_size=14), some.sampled_from(["fixed", "adaptive"]))
+def test_the_verdict_is_what_the_runner_saw_when_it_stopped(pairs: list[tuple[float, float]], mode: Mode) -> None:
+    rule = Rule(mode=mode)
+    seen, told = decide(rounds(pairs), rule), throughput.compare(rounds(pairs), rule, seconds=12.5)
+    assert (told.change, told.low, told.high, told.verdict) == (seen.change, seen.low, seen.high, seen.verdict)
+    assert (told.samples, told.method, told.reason, told.seconds) == (seen.samples, seen.method, seen.reason, 12.5)
+
+
+def test_a_voided_comparison_keeps_the_speeds_and_says_why() -> None:
+    found = throughput.voided(rounds(FASTER), "the output differs")
+    assert (found.baseline, found.candidate, found.change) == (19.0, 50.0, None)
+    assert (found.verdict, found.reason) == ("inconclusive", "the output differs")

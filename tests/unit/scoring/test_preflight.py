@@ -37,8 +37,19 @@ def test_every_item_that_passes_is_named_at_once() -> None:
 
 def test_an_instrument_that_is_silent_on_the_base_is_refused() -> None:
     silent = replace(idler(), logs=(*logs("baseline", ""), *logs("candidate", "")))
-    (problem,) = judge_preflight(silent, SPEC, ended()).problems
-    assert "[GPU PERDISPATCH] never appeared" in problem
+    marker, dispatches = judge_preflight(silent, SPEC, ended()).problems
+    assert "[GPU PERDISPATCH] never appeared" in marker
+    assert marker.endswith(
+        "the instrument is not plugged in: let the smoke script, or `smoke.env`, set what it waits for"
+    )
+    assert "no dispatch could be read" in dispatches
+
+
+def test_every_instrument_that_is_missing_is_named_at_once() -> None:
+    silent = replace(idler(), rounds=(), logs=(*logs("baseline", ""), *logs("candidate", "")))
+    problems = judge_preflight(silent, SPEC, ended()).problems
+    assert [each.split(" ")[4] for each in problems] == ["[GPU", "no", "no"]
+    assert all(each.startswith("on the untouched base: ") for each in problems)
 
 
 def test_a_base_that_fails_a_stage_is_refused_with_the_stage() -> None:
