@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LOCKS = ("requirements.lock", "requirements-dev.lock")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # What both sides know: the messages, the parsers, the check of an agent's config, and the tags of a device.
-SHARED = re.compile(r"runner_agent\.(protocol(\..*)?|measure(\..*)?|agents(\.check)?|device_tags(\..*)?|__version__)")
+SHARED = re.compile(r"runner_agent\.(protocol(\..*)?|measure(\..*)?|agents(\.check)?|timed|device_tags(\..*)?|__version__)")
 
 
 @pytest.mark.parametrize("lock", LOCKS)
