@@ -22,6 +22,8 @@ class Finding(StrEnum):
     BROKE_DOWN = "broke-down"
     # A canary that Matins itself could not judge, or that nobody wanted any more.
     VOID = "void"
+    # Its known-good runs are not what they were, by more than a bound: whoever scores one.
+    DRIFTED = "drifted"
     # Wakes that failed too often in a row: the planner.
     WAKES_FAILED = "wakes-failed"
     # A wake that was proven after that: the planner.
@@ -45,6 +47,9 @@ LADDER: dict[tuple[Health, Finding], Health] = {
     (_H.UNKNOWN, _F.BROKE_DOWN): _H.QUARANTINED,
     (_H.SUSPECT, _F.BROKE_DOWN): _H.QUARANTINED,
     (_H.SUSPECT, _F.VOID): _H.UNKNOWN,
+    (_H.GOOD, _F.DRIFTED): _H.QUARANTINED,
+    (_H.UNKNOWN, _F.DRIFTED): _H.QUARANTINED,
+    (_H.SUSPECT, _F.DRIFTED): _H.QUARANTINED,
     (_H.GOOD, _F.WAKES_FAILED): _H.QUARANTINED,
     (_H.UNKNOWN, _F.WAKES_FAILED): _H.QUARANTINED,
     (_H.SUSPECT, _F.WAKES_FAILED): _H.QUARANTINED,

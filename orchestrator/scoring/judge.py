@@ -68,7 +68,7 @@ def judge_preflight(evidence: Evidence, spec: Specification, exit: ExitRecord) -
     measured = measure(evidence, spec)
     case = _alone(evidence, spec, exit, measured)
     end = ending(case)
-    baseline = measured.baseline_tok_s if measured.baseline_tok_s is not None else measured.candidate_tok_s
+    baseline = _of_base(measured)
     if end.reason is not EndReason.COMPLETED:
         found = silences(case) if end in silences(case) else (end,)
         problems = tuple(f"on the untouched base: {each.words}" for each in found)
@@ -84,14 +84,20 @@ def judge_preflight(evidence: Evidence, spec: Specification, exit: ExitRecord) -
 
 def judge_canary(evidence: Evidence, spec: Specification, exit: ExitRecord) -> Canary:
     """Whether the machine built the base, every instrument fired on it, and its smoke test passed."""
-    end = ending(_alone(evidence, spec, exit, measure(evidence, spec)))
+    measured = measure(evidence, spec)
+    end = ending(_alone(evidence, spec, exit, measured))
     passed = end.reason is EndReason.COMPLETED
-    return Canary(passed=passed, reason=end.reason, problem="" if passed else end.words)
+    return Canary(passed=passed, reason=end.reason, problem="" if passed else end.words, tok_s=_of_base(measured))
 
 
 def _alone(evidence: Evidence, spec: Specification, exit: ExitRecord, measured: Measured) -> Case:
     """A run of the base, which there is no other to compare with."""
     return Case(evidence=evidence, spec=spec, exit=exit, measured=measured, paired=False)
+
+
+def _of_base(measured: Measured) -> float | None:
+    """tok/s of a run that has nothing but the base."""
+    return measured.baseline_tok_s if measured.baseline_tok_s is not None else measured.candidate_tok_s
 
 
 def _rule(evidence: Evidence, spec: Specification, exit: ExitRecord, measured: Measured) -> tuple[Ruling, ...]:

@@ -93,8 +93,10 @@ class Preflight:
 
 @dataclass(frozen=True, kw_only=True)
 class Canary:
-    """Whether a machine does with a known-good base what it should. `problem`: the first thing that was missing."""
+    """Whether a machine does with a known-good base what it should. `problem`: the first thing that was missing;
+    `tok_s` is the median of its runs."""
 
     passed: bool
     reason: EndReason
     problem: str = ""
+    tok_s: float | None = None

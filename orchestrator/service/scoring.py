@@ -19,13 +19,14 @@ from orchestrator.failpoints import reach
 from orchestrator.scoring.judge import judge_canary, judge_preflight
 from orchestrator.scoring.specification import Specification, specification
 from orchestrator.scoring.verdict import Canary, Preflight, Verdict
+from orchestrator.service.drift import watched
 from orchestrator.service.places import attempt_folder
 from orchestrator.service.scene import Scene, launch_spec_of, look
 from orchestrator.service.services import Services
 from orchestrator.service.summary import summarise
 from orchestrator.store.canary import end_canary
 from orchestrator.store.changes import fail_attempt, move_episode, request_act
-from orchestrator.store.health import end_attempt
+from orchestrator.store.health import end_attempt, move_health
 from orchestrator.store.outbox import Act
 from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow
 from runner_agent.protocol import AttemptStatus, ExitRecord, from_json
@@ -56,9 +57,11 @@ def score(services: Services, act: Act) -> None:
     scene = look(services, act)
     reach("act-score-before-call")
     judged = _judge(services, scene, _exit(services, act))
+    drift = watched(services, scene, judged.summary)
     reach("act-score-after-call")
     with services.store.writing() as session:
-        _settle(session, services, scene, judged)
+        if _settle(session, services, scene, judged) and drift is not None:
+            move_health(session, act.runner, Finding.DRIFTED, drift, services.now(), gpu=scene.gpu)
     reach("act-score-after-commit")
 
 
@@ -84,7 +87,9 @@ def _judge(services: Services, scene: Scene, exit: ExitRecord) -> Judged:
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     preflight = judge_preflight(found.evidence, spec, exit) if scene.is_preflight else None
     canary = judge_canary(found.evidence, spec, exit) if scene.is_canary else None
-    return Judged(verdict=found.verdict, preflight=preflight, summary=summarise(found, exit, size), canary=canary)
+    alone = preflight.baseline_tok_s if preflight else canary.tok_s if canary else None
+    summary = summarise(found, exit, size, alone)
+    return Judged(verdict=found.verdict, preflight=preflight, summary=summary, canary=canary)
 
 
 def _specification(services: Services, scene: Scene) -> Specification:
@@ -114,12 +119,13 @@ def _exit(services: Services, act: Act) -> ExitRecord:
     return exit
 
 
-def _settle(session: Session, services: Services, scene: Scene, judged: Judged) -> None:
+def _settle(session: Session, services: Services, scene: Scene, judged: Judged) -> bool:
+    """Whether that ended the episode."""
     act, reason, now = scene.act, judged.reason, services.now()
     cancelled = session.get_one(EpisodeRow, act.episode_id).cancel_requested or reason is EndReason.CANCELLED
     if not cancelled and (meaning(reason).kind == "infrastructure" or meaning(reason).retry is not None):
         fail_attempt(session, act.attempt_id, reason, judged.verdict.invalid_reason, now=now)
-        return
+        return False
     ended = EndReason.CANCELLED if cancelled else reason
     moved = move_episode(
         session,
@@ -137,7 +143,7 @@ def _settle(session: Session, services: Services, scene: Scene, judged: Judged) 
         },
     )
     if not moved:
-        return
+        return False
     end_attempt(session, act.attempt_id, ended, now=now)
     request_act(session, "acknowledge", act.attempt_id, now=now)
     if scene.episode.kind == EpisodeKind.PREFLIGHT:
@@ -146,6 +152,7 @@ def _settle(session: Session, services: Services, scene: Scene, judged: Judged) 
         finding = Finding.VOID if cancelled else Finding.PASSED if judged.canary.passed else Finding.FAILED
         why = "it was cancelled" if cancelled else judged.canary.problem
         end_canary(session, session.get_one(EpisodeRow, act.episode_id), finding, why, now)
+    return True
 
 
 def _answer_campaign(session: Session, episode: EpisodeRow, judged: Judged, cancelled: bool) -> None:

@@ -17,8 +17,8 @@ NS = 1e-9
 USAGE = {"prompt_tokens": "prompt", "completion_tokens": "completion", "cached_tokens": "cached"}
 
 
-def summarise(found: Derived, exit: ExitRecord, artifact_bytes: int) -> dict[str, Any]:
-    """JSON data. Times in seconds, money in USD."""
+def summarise(found: Derived, exit: ExitRecord, artifact_bytes: int, base_tok_s: float | None) -> dict[str, Any]:
+    """JSON data. Times in seconds, money in USD. `base_tok_s`: of the untouched base, where it ran alone."""
     verdict, evidence = found.verdict, found.evidence
     speed = verdict.throughput
     return {
@@ -30,6 +30,7 @@ def summarise(found: Derived, exit: ExitRecord, artifact_bytes: int) -> dict[str
         "items": dict(Counter(item.status for item in verdict.items)),
         "tok_s": speed.candidate,
         "baseline_tok_s": speed.baseline,
+        "known_good": _known_good(found, speed.baseline if speed.baseline is not None else base_tok_s),
         "change": speed.change,
         "change_low": speed.low,
         "change_high": speed.high,
@@ -39,6 +40,14 @@ def summarise(found: Derived, exit: ExitRecord, artifact_bytes: int) -> dict[str
         "agent_usd": agent_cost(turn.usage.cost_usd if turn.usage else None for turn in evidence.turns).usd,
         "artifact_bytes": artifact_bytes,
     }
+
+
+def _known_good(found: Derived, tok_s: float | None) -> dict[str, Any] | None:
+    """What the untouched base did, and on which device and driver: a runner's history is of one of each."""
+    device, driver = found.gpu.get("device_uuid"), found.gpu.get("driver")
+    if tok_s is None or not device:
+        return None
+    return {"tok_s": tok_s, "device": device, "driver": driver, "software": found.gpu.get("device_type") == "cpu"}
 
 
 def _smoke(evidence: Evidence, exit: ExitRecord, dispatches: Iterable[Part]) -> dict[str, Any] | None:

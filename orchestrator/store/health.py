@@ -17,7 +17,7 @@ from orchestrator.store.convert import to_runner
 from orchestrator.store.tables import AttemptRow, EpisodeRow, RunnerRow
 
 OURSELVES = "matins"
-OF_ONE_DEVICE = (Finding.FAILED, Finding.BROKE_DOWN)
+OF_ONE_DEVICE = (Finding.FAILED, Finding.BROKE_DOWN, Finding.DRIFTED)
 """What speaks against the device that was tried, and not against the others of its machine."""
 
 

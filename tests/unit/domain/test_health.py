@@ -17,7 +17,7 @@ def test_a_canary_that_passed_lifts_to_good_from_anywhere(was: Health) -> None:
     assert judged(was, Finding.PASSED) is Health.GOOD
 
 
-@pytest.mark.parametrize("finding", [Finding.FAILED, Finding.BROKE_DOWN, Finding.WAKES_FAILED])
+@pytest.mark.parametrize("finding", [Finding.FAILED, Finding.BROKE_DOWN, Finding.DRIFTED, Finding.WAKES_FAILED])
 @pytest.mark.parametrize("was", list(Health))
 def test_what_was_proven_against_it_quarantines_from_anywhere(was: Health, finding: Finding) -> None:
     assert judged(was, finding) is Health.QUARANTINED
