@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from typing import Any
 import structlog
 import uvicorn
 from celery import Celery, beat
+from celery.signals import worker_shutting_down
 from kombu.connection import Connection
 
 from orchestrator.domain.runner import Address
@@ -32,6 +34,7 @@ log = structlog.get_logger()
 
 BROKER_TIMEOUT_S = 5
 WORKER_PAUSE_S = 1.0
+STOPS_WITHIN_S = 15.0
 
 MakeWeb = Callable[[Services, str], Any]
 """`make_web(services, token)` makes the HTTP application."""
@@ -148,9 +151,17 @@ def make_beat(app: Celery, doorbell: Doorbell) -> beat.Service:
     return beat.Service(app, scheduler_cls=partial(RingingScheduler, doorbell))
 
 
-def work(app: Celery, threads: int) -> None:
+def work(app: Celery, threads: int, stops_within_s: float = STOPS_WITHIN_S) -> None:
     """The worker in the main thread, where it takes SIGTERM and SIGINT. Threads, since no link to a runner survives a
-    fork. Bytes on the queue that are no message end Celery's worker; the next one goes on behind them."""
+    fork. Bytes on the queue that are no message end Celery's worker; the next one goes on behind them. Once it is told
+    to stop it waits for what is under way; if that takes longer than `stops_within_s`, the process ends without."""
+
+    def limit(**_: object) -> None:
+        timer = threading.Timer(stops_within_s, _stop_now, (stops_within_s,))
+        timer.daemon = True
+        timer.start()
+
+    worker_shutting_down.connect(limit, weak=False)
     while True:
         worker: Any = app.Worker(
             pool="threads",
@@ -166,6 +177,13 @@ def work(app: Celery, threads: int) -> None:
             return
         log.error("worker-restarted", exitcode=worker.exitcode)
         time.sleep(WORKER_PAUSE_S)
+
+
+def _stop_now(after_s: float) -> None:
+    """A call to a machine that does not answer may last for minutes. Whatever is cut off here is done again, as after
+    kill -9."""
+    log.warning("stopped-at-work", after_s=after_s)
+    os._exit(0)
 
 
 @contextmanager

@@ -15,8 +15,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = ("requirements.lock", "requirements-dev.lock")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-# What both sides know: the messages, the parsers, the check of an agent's config, and the tags of a device.
-SHARED = re.compile(r"runner_agent\.(protocol(\..*)?|measure(\..*)?|agents(\.check)?|timed|device_tags(\..*)?|__version__)")
+# What both sides know: the messages, the parsers and the clock they run under, the check of an agent's config, and the
+# tags of a device.
+SHARED = re.compile(
+    r"runner_agent\.(protocol(\..*)?|measure(\..*)?|timed|agents(\.check)?|device_tags(\..*)?|__version__)"
+)
 
 
 @pytest.mark.parametrize("lock", LOCKS)

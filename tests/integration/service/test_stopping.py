@@ -1,0 +1,34 @@
+"""Telling a server to stop ends it soon, whatever it is waiting for."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+PROGRAM = """
+import threading
+from orchestrator.service.celery_app import make_app
+from orchestrator.service.parts import work
+
+app = make_app("memory://", 1.0)
+
+@app.task(name="wait-for-a-machine")
+def wait():
+    print("waits", flush=True)
+    threading.Event().wait()
+
+app.send_task("wait-for-a-machine")
+work(app, 1, stops_within_s=0.5)
+"""
+
+
+def test_a_call_that_never_ends_does_not_keep_a_server_from_stopping() -> None:
+    with subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            assert server.stdout.readline() == "waits\n"
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(timeout=60) == 0
+        finally:
+            server.kill()
