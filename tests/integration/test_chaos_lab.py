@@ -11,7 +11,7 @@ from tests.chaos.driver import Driver
 from tests.chaos.lab import running_lab
 from tests.chaos.verdict import judge
 
-SECONDS = 25.0
+SECONDS = 15.0
 EVERY_S = 0.8
 PATIENCE_S = 180.0
 

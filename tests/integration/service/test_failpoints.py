@@ -36,7 +36,7 @@ class Row:
     def __init__(self, folder: Path) -> None:
         need("bwrap", "git")
         self.campaign = make_quick_toy(folder, folder / "home" / "token")
-        self.matins = Orchestrator(folder / "home", agents_path=str(folder / "agents"), tick_s="0.2", observe_s="0.2")
+        self.matins = Orchestrator(folder / "home", agents_path=str(folder / "agents"), tick_s="0.2", observe_s="0.6")
         self.server = self.matins.parts[0]
         self.api = Api(self.matins)
         self.acknowledged: set[str] = set()
