@@ -15,7 +15,7 @@ from tests.unit.service.leavings import Leavings, leavings
 from tests.unit.service.rig import Rig
 
 BEFORE = 8
-AFTER = 8
+AFTER = 7
 
 
 @pytest.fixture
