@@ -10,6 +10,7 @@ from orchestrator.cli.commands.options import AsJson
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The runner's name.")]
 By = Annotated[str | None, typer.Option(metavar="NAME", help="Who says so, for the logs. [your account's name]")]
+Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why, for the logs.")]
 
 
 def register(group: typer.Typer) -> None:
@@ -60,7 +61,7 @@ def sleep(
 
 def drain(
     name: Name,
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for the logs.")] = "",
+    reason: Reason = "",
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
@@ -103,7 +104,7 @@ def canary(
 
 def remove(
     name: Name,
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for the logs.")] = "",
+    reason: Reason = "",
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
@@ -153,7 +154,7 @@ def declare_dead(
 
 def resume(
     name: Name,
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for the logs.")] = "",
+    reason: Reason = "",
     by: By = None,
     as_json: AsJson = False,
 ) -> None:

@@ -10,11 +10,8 @@ from orchestrator.cli.account import account
 from orchestrator.cli.answers import read
 from orchestrator.cli.client import Client, segment
 from orchestrator.cli.connection import connection
-from orchestrator.cli.patience import Patience, TimedOut
+from orchestrator.cli.fleet.following import follow
 from orchestrator.cli.runners import RUNNERS
-
-ASK_EVERY_S = 0.5
-AWAY_LIMIT_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,24 +45,23 @@ def canary(name: str, *, gpu: str, campaign: str, wait_s: float | None, by: str 
 
 
 def _followed(client: Client, path: str, answer: dict[str, Any], wait_s: float) -> dict[str, Any]:
-    """The last answer before the canary ended or the time was over; each phase is told as it comes."""
-    patience = Patience(away_limit_s=AWAY_LIMIT_S, timeout_s=wait_s, answered=True)
-    told, episode = "", read(Canary, answer).episode
-    while True:
+    """Each phase is told as it comes."""
+    told = ""
+
+    def tell(answer: dict[str, Any]) -> bool:
+        nonlocal told
         found = read(Canary, answer)
         if found.phase != told:
             terminal.note(terminal.one_line(f"{found.runner}  canary {found.episode} is {found.phase}"))
             told = found.phase
-        if not found.under_way:
-            return answer
-        try:
-            patience.check()
-            patience.pause(ASK_EVERY_S)
-            answer = patience.ask(lambda: client.get(path, episode=episode))
-        except TimedOut:
-            terminal.note(f"It has not ended after {wait_s:g} s: `matins episode explain {found.episode}` says why.")
-            terminal.note("The canary goes on without this command.")
-            return answer
+        return found.under_way
+
+    def late(answer: dict[str, Any]) -> tuple[str, str]:
+        why = f"`matins episode explain {read(Canary, answer).episode}` says why"
+        return f"It has not ended after {wait_s:g} s: {why}.", "The canary goes on without this command."
+
+    episode = read(Canary, answer).episode
+    return follow(client, path, answer, wait_s, tell=tell, late=late, episode=episode)
 
 
 def outcome(found: Canary) -> str:

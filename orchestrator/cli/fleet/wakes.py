@@ -10,11 +10,8 @@ from orchestrator.cli.account import account
 from orchestrator.cli.answers import read
 from orchestrator.cli.client import Client, segment
 from orchestrator.cli.connection import connection
-from orchestrator.cli.patience import Patience, TimedOut
+from orchestrator.cli.fleet.following import follow
 from orchestrator.cli.runners import RUNNERS
-
-ASK_EVERY_S = 0.5
-AWAY_LIMIT_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,25 +49,23 @@ def wake(name: str, *, wait_s: float | None, by: str | None, as_json: bool) -> i
 
 
 def _followed(client: Client, path: str, answer: dict[str, Any], wait_s: float) -> dict[str, Any]:
-    """The last answer before the wake ended or the time was over; each stage is told as it comes."""
-    patience = Patience(away_limit_s=AWAY_LIMIT_S, timeout_s=wait_s, answered=True)
+    """Each stage is told as it comes."""
     told = 0
-    while True:
+
+    def tell(answer: dict[str, Any]) -> bool:
+        nonlocal told
         found = read(Wake, answer)
         for stage in found.stages[told:]:
             terminal.note(terminal.one_line(f"{found.runner}  {stage.name} after {stage.seconds:.1f} s"))
         told = max(told, len(found.stages))
-        if not found.under_way:
-            return answer
-        try:
-            patience.check()
-            patience.pause(ASK_EVERY_S)
-            answer = patience.ask(lambda: client.get(path))
-        except TimedOut:
-            waits = f": {found.reason}" if found.reason else ""
-            terminal.note(terminal.one_line(f"{found.runner} is not ready after {wait_s:g} s{waits}."))
-            terminal.note("The wake goes on without this command.")
-            return answer
+        return found.under_way
+
+    def late(answer: dict[str, Any]) -> tuple[str, str]:
+        found = read(Wake, answer)
+        waits = f": {found.reason}" if found.reason else ""
+        return f"{found.runner} is not ready after {wait_s:g} s{waits}.", "The wake goes on without this command."
+
+    return follow(client, path, answer, wait_s, tell=tell, late=late)
 
 
 def _outcome(found: Wake, begun: bool) -> str:
