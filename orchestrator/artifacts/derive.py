@@ -25,20 +25,34 @@ LOCK_SCHEMA = "matins-lock-1"
 
 @dataclass(frozen=True, kw_only=True)
 class Derived:
-    """What a folder was found to hold, and what was made of it. `gpu`: the device that it was measured on, as the
-    runner's hello of then lists it; empty where that is not known."""
+    """What a folder was found to hold, and what was made of it. `launch` is what the runner was told, `hello` what it
+    said of itself then; each empty where that is not known."""
 
     evidence: Evidence
     verdict: Verdict
     dispatches: tuple[dispatches.Part, ...]
-    gpu: dict[str, Any] = field(default_factory=dict[str, Any])
+    launch: dict[str, Any] = field(default_factory=dict[str, Any])
+    hello: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def gpu(self) -> dict[str, Any]:
+        """The device that it was measured on, or the only one that there is; empty where that is not known."""
+        listed = loose.tables(self.hello.get("gpus"))
+        named = [gpu for gpu in listed if gpu.get("device_uuid") == self.launch.get("gpu")]
+        found = named or (listed if len(listed) == 1 else [])
+        return found[0] if found else {}
 
 
 def derive(folder: Path, facts: Facts, spec: Specification, exit: ExitRecord) -> Derived:
     """Judges the folder and writes all derived files. Raises OSError only."""
     evidence, parts = readings.read(reader.read(folder), spec)
-    gpu = _gpu(_read_table(folder / layout.LAUNCH), _read_table(folder / layout.HELLO))
-    found = Derived(evidence=evidence, verdict=judge(evidence, spec, exit), dispatches=parts, gpu=gpu)
+    found = Derived(
+        evidence=evidence,
+        verdict=judge(evidence, spec, exit),
+        dispatches=parts,
+        launch=_read_table(folder / layout.LAUNCH),
+        hello=_read_table(folder / layout.HELLO),
+    )
     written = documents(folder, facts, spec, exit, found)
     (folder / layout.SUMS).unlink(missing_ok=True)
     for stale in set(sums.files(folder)) - _runner_files(folder) - written.keys():
@@ -59,12 +73,11 @@ def documents(
 ) -> dict[str, bytes]:
     """Path -> bytes of every derived file but the checksums."""
     evidence, verdict = derived.evidence, derived.verdict
-    launch = _read_table(folder / layout.LAUNCH)
-    trial = harbor.config(facts, launch)
+    trial = harbor.config(facts, derived.launch)
     exception = harbor.exception(verdict, exit)
     found = {
         layout.CONFIG: _json(trial),
-        layout.LOCK: _json(_lock(facts, launch, _read_table(folder / layout.HELLO), spec)),
+        layout.LOCK: _json(_lock(facts, derived.launch, derived.hello, spec)),
         layout.RESULT: _json(harbor.result(facts, verdict, evidence, spec, exit, trial)),
         layout.EXIT: _json(to_json(exit)),
         layout.REWARD: _json(harbor.reward(verdict)),
@@ -84,14 +97,6 @@ def verdict_json(verdict: Verdict, evidence: Evidence) -> dict[str, Any]:
     spent = agent_cost(turn.usage.cost_usd if turn.usage else None for turn in evidence.turns if not turn.skipped)
     cost = {"usd": spent.usd, "by_phase": {"session": spent.usd}, "turns_unreported": spent.unreported}
     return {"schema": VERDICT_SCHEMA, **dataclasses.asdict(verdict), "quality": {}, "cost": cost}
-
-
-def _gpu(launch: dict[str, Any], hello: dict[str, Any]) -> dict[str, Any]:
-    """The device that the attempt was for, or the only one that there is."""
-    listed = loose.tables(hello.get("gpus"))
-    named = [gpu for gpu in listed if gpu.get("device_uuid") == launch.get("gpu")]
-    found = named or (listed if len(listed) == 1 else [])
-    return found[0] if found else {}
 
 
 def _lock(facts: Facts, launch: dict[str, Any], hello: dict[str, Any], spec: Specification) -> dict[str, Any]:

@@ -23,5 +23,5 @@ def watched(services: Services, scene: Scene, summary: dict[str, Any]) -> str | 
     with services.store.reading() as session:
         before = known_good(session, scene.act.runner, scene.campaign_row.id, now["device"], now["driver"])
     runs = [*(Run(at=at, tok_s=tok_s) for at, tok_s in before), Run(at=services.now(), tok_s=now["tok_s"])]
-    found = watch(runs, random.Random(SEED))  # noqa: S311 (not for secrets)
+    found = watch(runs, random.Random(SEED))  # noqa: S311
     return f"it drifted: {found.evidence}" if found.quarantine else None

@@ -19,12 +19,12 @@ def known_good(
     """When, and with how many tok/s, the campaign's untouched base ran on that device under that driver, oldest first.
     What was before an operator took the machine back is another history: they have seen it, and say that it is fine."""
     since = session.get_one(RunnerRow, runner).failures_since
-    query = select(EpisodeRow).where(
+    query = select(EpisodeRow.ended_at, EpisodeRow.result).where(
         EpisodeRow.runner == runner, EpisodeRow.campaign_id == campaign_id, EpisodeRow.phase == str(Phase.DONE)
     )
     query = query.where(col(EpisodeRow.ended_at) > since) if since is not None else query
     rows = session.exec(query.order_by(col(EpisodeRow.ended_at).desc()).limit(NEWEST)).all()
-    told = [(row.ended_at, (row.result or {}).get("known_good")) for row in reversed(rows)]
+    told = [(at, (result or {}).get("known_good")) for at, result in reversed(rows)]
     return [
         (at, run["tok_s"])
         for at, run in told
