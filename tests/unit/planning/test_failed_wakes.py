@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator.domain.power import (
-    EndSuspend,
-    EndWake,
-    Quarantine,
-    Readmit,
-    Wake,
-)
+from orchestrator.domain.power import EndSuspend, EndWake, Quarantine, Readmit, Wake
 from orchestrator.domain.runner import Operation, Power
 from orchestrator.domain.wake import GpuNeed, SleepKind, StageTime, WakeStage
 from tests.unit.planning.builders import NOW, fleet, gpu, hello

@@ -11,9 +11,7 @@ import pytest
 from orchestrator.domain.actions import Assign
 from orchestrator.domain.episode import Acceptance
 from orchestrator.domain.phases import Phase
-from orchestrator.domain.power import (
-    Wake,
-)
+from orchestrator.domain.power import Wake
 from orchestrator.domain.runner import Health, Operation, Power, Service
 from orchestrator.domain.wake import GpuNeed, SleepKind, WakeStage
 from orchestrator.planning.power_policy import Bucket
