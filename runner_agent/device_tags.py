@@ -1,8 +1,9 @@
-"""The words that a Vulkan device gives its machine. Pure: the planner reads a device's own by the same rule."""
+"""The words that Vulkan devices give their machine. Pure: the orchestrator reads a hello by the same rules."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from runner_agent.protocol import Gpu
 
@@ -20,3 +21,12 @@ def device_tags(gpu: Gpu) -> frozenset[str]:
 
 def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def drivers_fingerprint(gpus: Iterable[Gpu]) -> str:
+    """One text for the devices and their drivers, in whatever order they were told: what was proven or built with one
+    of them says nothing of another. `driver on uuid` of each, joined with `; `; empty where no device was told.
+
+    Of a `Hello`: its `gpus`. Both halves use it: the built base of a runner, and what a campaign was accepted on.
+    """
+    return "; ".join(sorted({f"{gpu.driver} on {gpu.device_uuid}" for gpu in gpus}))
