@@ -25,7 +25,8 @@ AGENTS = ("doer", "doer", "napper", "napper", "idler", "lingerer", "sleeper")
 SELDOM = 0.12
 """The chance, at each look, that new episodes come to machines that sleep: else they never would."""
 PAUSE_S = 0.05
-HEALED_WITHIN_S = 60.0
+LONGER_AT_MOST = 16
+HEALED_WITHIN_S = 240.0
 
 
 @dataclass
@@ -59,11 +60,13 @@ class Driver:
         )
         self._faults = FAULTS if rig.lab is None else LAB_FAULTS
 
-    def run(self, seconds: float, every_s: float) -> None:
-        """Faults come at random, `every_s` apart on average."""
-        end = time.monotonic() + seconds
+    def run(self, seconds: float, every_s: float, *, faults: int = 0, episodes: int = 0) -> None:
+        """Faults come at random, `every_s` apart on average. A slow machine gets to less in the same time: it goes on,
+        for LONGER_AT_MOST times as long, until so many `faults` were done and `episodes` submitted."""
+        began = time.monotonic()
+        end, last = began + seconds, began + LONGER_AT_MOST * seconds
         next_fault = next_look = 0.0
-        while (now := time.monotonic()) < end:
+        while (now := time.monotonic()) < end or (now < last and not self._did(faults, episodes)):
             self._do_due(now)
             if now >= next_look:
                 self._look()
@@ -74,6 +77,9 @@ class Driver:
             time.sleep(PAUSE_S)
         self._look()
         self._heal()
+
+    def _did(self, faults: int, episodes: int) -> bool:
+        return self.tally.faults.total() >= faults and len(self.tally.acknowledged) >= episodes
 
     def _later(self, seconds: float, act: Callable[[], None]) -> None:
         heapq.heappush(self._due, (time.monotonic() + seconds, next(self._order), act))

@@ -29,7 +29,7 @@ SETTINGS = {
 }
 SLEEPS = {"gpu01": "power-off", "gpu02": "suspend", "gpu03": "power-off"}
 ASLEEP = ("off", "suspended")
-READY_WITHIN_S = 180.0
+READY_WITHIN_S = 400.0
 HOME = ".matins-runner"
 
 
