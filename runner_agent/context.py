@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from runner_agent import locks
 from runner_agent.confinement import Bind, Role, Wish
 from runner_agent.control import Control
 from runner_agent.home import AttemptFolder, BaseFolder, Home
@@ -57,6 +59,12 @@ class Context:
     @property
     def base(self) -> BaseFolder:
         return self.home.base(self.spec.base_key)
+
+    @contextlib.contextmanager
+    def base_tree(self) -> Generator[Path, None, None]:
+        """The built base's tree, which nobody makes anew meanwhile: another attempt may, when the driver changed."""
+        with locks.held(self.base.lock, shared=True, check=self.control.check):
+            yield self.base.tree
 
     @property
     def mirror(self) -> Path:

@@ -15,6 +15,7 @@ from typing import Any
 from runner_agent import clock, failpoints, files, introduction, ledger, protocol, quiescence, regrade
 from runner_agent.confinement import SandboxUnavailable
 from runner_agent.control import Control, InfrastructureFault, Interrupted
+from runner_agent.device_tags import drivers_fingerprint
 from runner_agent.equip import equip
 from runner_agent.hello import boot_id
 from runner_agent.home import AttemptFolder, Home
@@ -121,7 +122,7 @@ class Walk:
             raise SandboxUnavailable(f"SANDBOX_UNAVAILABLE: {said.sandbox_problem}; nothing runs unconfined")
         if spec.gpu:
             context.seam.show_only(spec.gpu, said.gpus)
-        self._steps.take("baseline", lambda: baseline.run(context))
+        self._steps.take("baseline", lambda: baseline.run(context, drivers_fingerprint(said.gpus)))
         self._steps.take("checkout", lambda: checkout.run(context))
         if spec.agent is not None:
             session.prepare(context, spec.agent)

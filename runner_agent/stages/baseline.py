@@ -1,9 +1,10 @@
-"""Makes the base tree, checked out and built once per runner, that every attempt on that base copies."""
+"""Makes the base tree, checked out and built once per runner and driver, that every attempt on that base copies."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from runner_agent import clock, locks, retention, trees
 from runner_agent.context import Context, StageEnd
@@ -14,22 +15,22 @@ from runner_agent.protocol import Command
 from runner_agent.stages import tests
 from runner_agent.stages.checkout import ensure_mirror
 
+REUSED = "reused"
 
-def run(context: Context) -> StageEnd:
-    """Reuses a base that was built; one whose build failed is tried again, since a full disk may have been why."""
+
+def run(context: Context, drivers: str) -> StageEnd:
+    """Reuses a base that was built under these `drivers` (`device_tags.drivers_fingerprint`)."""
     base = context.base
     with locks.held(base.lock, check=context.control.check):
         ready = read_json(base.ready)
         if ready is not None and ready["commit"] != context.spec.commit:
             raise InfrastructureFault(f"base {base.root.name} was made of commit {ready['commit']}, not of this one")
-        if ready is None or ready["build"] != "ok":
+        how = how_to_have(ready, drivers)
+        if how != REUSED:
             remove_tree(base.root)
-            _make(context, base)
-            ready = read_json(base.ready)
-            how = "made"
-        else:
-            how = "reused"
+            _make(context, base, drivers)
         retention.touch_used(base.root)
+        ready = read_json(base.ready)
     context.found.base_built = ready["build"] == "ok"
     _copy_logs(base, context.out / "logs")
     context.write("tests.json", {"baseline": read_json(base.tests), "candidate": {}})
@@ -38,7 +39,21 @@ def run(context: Context) -> StageEnd:
     return StageEnd(detail=f"{how}; tests of the base: {ready['test']}")
 
 
-def _make(context: Context, base: BaseFolder) -> None:
+def how_to_have(ready: dict[str, Any] | None, drivers: str) -> str:
+    """`made`, `reused`, or why a base that was built is `made again`. `ready`: what was noted of it, if there is one.
+
+    One whose build failed is tried again, since a full disk may have been why. What a driver takes part in building,
+    such as a cache of pipelines, must not be measured under another. A device that cannot be asked tells of no change.
+    """
+    if ready is None or ready["build"] != "ok":
+        return "made"
+    before = ready.get("drivers", "")
+    if not drivers or before == drivers:
+        return REUSED
+    return f"made again: the driver changed from {before or 'one that was not noted'} to {drivers}"
+
+
+def _make(context: Context, base: BaseFolder, drivers: str) -> None:
     spec = context.spec
     base.logs.mkdir(parents=True)
     checkout_log = base.logs / "baseline-checkout.log"
@@ -57,8 +72,17 @@ def _make(context: Context, base: BaseFolder) -> None:
     _run(context, base, spec.lint, "lint")
     test, _ = _run(context, base, spec.test, "test") if build == "ok" else ("skipped", "")
     write_json(base.tests, tests.read_logs(sorted(base.logs.glob("baseline-test-*.log"))))
-    ready = {"commit": spec.commit, "build": build, "test": test, "detail": detail, "at": clock.utc_now()}
-    write_json(base.ready, ready)
+    write_json(
+        base.ready,
+        {
+            "commit": spec.commit,
+            "drivers": drivers,
+            "build": build,
+            "test": test,
+            "detail": detail,
+            "at": clock.utc_now(),
+        },
+    )
 
 
 def _run(context: Context, base: BaseFolder, commands: tuple[Command, ...], kind: str) -> tuple[str, str]:

@@ -11,13 +11,14 @@ from runner_agent.context import Context, StageEnd
 def run(context: Context) -> StageEnd:
     log = context.out / "logs" / "checkout-1.log"
     ensure_mirror(context, log)
-    trees.copy(
-        seam=context.seam,
-        source=context.base.tree,
-        target=context.folder.tree,
-        streams=context.streams(log),
-        limit_s=context.spec.limits.checkout_s,
-    )
+    with context.base_tree() as source:
+        trees.copy(
+            seam=context.seam,
+            source=source,
+            target=context.folder.tree,
+            streams=context.streams(log),
+            limit_s=context.spec.limits.checkout_s,
+        )
     context.shadow.make(context.folder.tree)
     return StageEnd()
 

@@ -13,13 +13,14 @@ from runner_agent.stages.rounds import Rounds
 
 def run(context: Context) -> StageEnd:
     if context.found.base_built:
-        trees.copy(
-            seam=context.seam,
-            source=context.base.tree,
-            target=context.folder.baseline,
-            streams=context.streams(context.out / "logs" / "checkout-3.log"),
-            limit_s=context.spec.limits.checkout_s,
-        )
+        with context.base_tree() as source:
+            trees.copy(
+                seam=context.seam,
+                source=source,
+                target=context.folder.baseline,
+                streams=context.streams(context.out / "logs" / "checkout-3.log"),
+                limit_s=context.spec.limits.checkout_s,
+            )
     folder = context.out / "smoke"
     folder.mkdir(exist_ok=True)
     with (

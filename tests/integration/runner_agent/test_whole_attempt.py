@@ -7,8 +7,10 @@ import json
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from runner_agent.protocol import Check, Item, Measure, Session, Smoke, Turn
+from tests.components import need
 from tests.integration.runner_agent.rig import Rig, checks, overlay, request, sh
 
 FINISHER = """
@@ -110,6 +112,26 @@ def test_a_preflight_walks_the_stages_on_the_untouched_base(rig: Rig) -> None:
     files = rig.pull(spec)
     assert json.loads(files["grade/evidence.json"])["checks"][0]["exit_code"] == 1
     assert files["diff.patch"] == b""
+
+
+def test_the_base_is_made_again_when_the_driver_changed_and_else_reused(rig: Rig) -> None:
+    need("vulkan")
+    bare: dict[str, Any] = {"agent": None, "sessions": (), "build": (), "lint": (), "test": (), "base_key": "drivers"}
+
+    def had(name: str) -> str:
+        status = rig.run(rig.spec(name, kind="preflight", **bare))
+        assert status.exit is not None
+        return next(stage.detail for stage in status.exit.stages if stage.stage == "baseline")
+
+    assert had("first").startswith("made;")
+    base = rig.home.base("drivers")
+    ready = json.loads(base.ready.read_text())
+    base.ready.write_text(json.dumps({**ready, "drivers": "radv Mesa 24.1.0 on another"}))
+    (base.tree / "of-the-old-driver").touch()
+    changed = f"made again: the driver changed from radv Mesa 24.1.0 on another to {ready['drivers']};"
+    assert had("changed").startswith(changed)
+    assert not (base.tree / "of-the-old-driver").exists()
+    assert had("same").startswith("reused;")
 
 
 def test_a_broken_build_skips_what_needs_it_and_is_graded_all_the_same(rig: Rig) -> None:
