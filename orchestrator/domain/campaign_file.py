@@ -136,6 +136,14 @@ def _cross_problems(data: Table, files: Collection[str], lines: Lines) -> Iterat
     yield from _duplicate_items(data, lines)
     for position, (path, turn) in enumerate(_inner(data, "session", "turn")):
         yield from _turn_problems(path, turn, position == 0, files, lines)
+    measure = _table(_table(data.get("smoke")).get("measure"))
+    if measure.get("mode") == "adaptive" and "rounds" in measure:
+        yield _at(
+            lines,
+            ("smoke", "measure", "rounds"),
+            'means nothing with mode = "adaptive", which takes as many rounds as settle the change',
+            'leave it out and bound the time with max_s, or say mode = "fixed"',
+        )
     for path, check in _inner(data, "item", "check"):
         yield from _overlay_problems(path, check, files, lines)
         if check.get("must_include") and check.get("paths") not in (OPENED, [OPENED]):

@@ -358,6 +358,18 @@ def test_a_missing_attachment_is_told_where_it_is_named() -> None:
     assert WHOLE.splitlines()[problem.line - 1].strip().startswith("files = ")
 
 
+def test_a_number_of_rounds_beside_adaptive_mode_is_told_with_its_line() -> None:
+    adaptive = WHOLE.replace('mode = "fixed"', 'mode = "adaptive"')
+    assert read_campaign(adaptive, FILES).smoke.measure.mode == "adaptive"
+
+    text = adaptive.replace("max_s = 360", "rounds = 4\nmax_s = 360")
+    problem = only_problem(text, FILES)
+    assert text.splitlines()[problem.line - 1] == "rounds = 4"
+    assert problem.where == "smoke.measure.rounds"
+    assert 'means nothing with mode = "adaptive"' in problem.message
+    assert "leave it out" in problem.remedy
+
+
 def test_a_throughput_check_needs_a_smoke_test_that_prints_one() -> None:
     text = LEAST.replace('{ kind = "command", run = "true" }', '{ kind = "throughput" }')
     assert read_campaign(text, ())
