@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
 import multiprocessing
 import os
 from collections import Counter
@@ -28,7 +29,7 @@ from tests.simulation.stopping import Stopped
 
 NOISES = Path(__file__).with_name("ab_noise.json")
 STREAMS = 10_000
-POWER_STREAMS = 1_500
+POWER_STREAMS = 3_000
 PROCESSES = 2
 EFFECTS = (0.01, 0.02, 0.05)
 LIMIT = 0.05
@@ -76,8 +77,8 @@ def main() -> None:
     noises = read(NOISES)
     within = [noise for noise in noises if not noise.stress]
     stress = [noise for noise in noises if noise.stress]
-    count = asked.streams // len(within)
-    power = max(1, min(POWER_STREAMS, asked.streams) // len(within))
+    count = math.ceil(asked.streams / len(within))
+    power = math.ceil(min(POWER_STREAMS, asked.streams) / len(within))
     same = [each for noise in noises for each in _split(noise, 0.0, count, tuple(RULES))]
     faster = [each for change in EFFECTS for noise in within for each in _split(noise, change, power, ("matins",))]
     with multiprocessing.Pool(PROCESSES, initializer=os.nice, initargs=(10,)) as pool:
