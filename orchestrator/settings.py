@@ -125,6 +125,10 @@ class Settings(BaseSettings):
         le=31_536_000,
         description="an idle runner whose last canary is older than this gets another, seconds; 0: never",
     )
+    preflight_on: Literal["every-runner", "first-runner"] = Field(
+        default="every-runner",
+        description="a campaign is proven on each runner before its first episode there, or on the first for all",
+    )
     runner_python: str = Field(default_factory=_default_python, description="Python (≥ 3.10) of the local runner")
 
     failpoints: str = Field(

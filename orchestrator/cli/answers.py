@@ -214,6 +214,18 @@ class LastCanary:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Proof:
+    """What a preflight found of a campaign on a runner. Not `in_force`: devices or drivers are others now."""
+
+    campaign: str
+    accepted: bool
+    episode: str
+    detail: str = ""
+    in_force: bool = True
+    at: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Device:
     """A Vulkan device of a runner; `prices` are what it adds to its machine's. Not `reported`: something was said of
     it, but the machine does not list it."""
@@ -268,6 +280,7 @@ class Runner:
     last_seen: str | None = None
     detail: str | None = None
     hello: dict[str, Any] | None = None
+    campaigns: tuple[Proof, ...] = ()
     events: tuple[RunnerEvent, ...] = ()
 
 

@@ -83,10 +83,11 @@ class GiveUp:
 
 @dataclass(frozen=True, kw_only=True)
 class EndCancelled:
-    """The episode was cancelled and nothing of it runs."""
+    """The episode was cancelled, or `detail` says why nobody needs it, and nothing of it runs."""
 
     episode_id: str
     attempt_id: str | None
+    detail: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +116,14 @@ class BeginCanary:
     reason: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class BeginPreflight:
+    """Queue a preflight of `campaign_id` on `runner`, there and nowhere else: its base is unproven there."""
+
+    runner: str
+    campaign_id: str
+
+
 Action = (
     Assign
     | Release
@@ -128,5 +137,6 @@ Action = (
     | Clear
     | Forget
     | BeginCanary
+    | BeginPreflight
     | PowerAction
 )

@@ -47,7 +47,7 @@ class CampaignFacts:
 class Episode:
     """One episode. `fence` is that of its newest attempt (0 before the first); `attempt_id` names the one in force.
     `avoids`: runners on which an attempt of it ended for a reason that is to be retried elsewhere. `pinned_runner`,
-    `pinned_gpu`: where alone a canary may run."""
+    `pinned_gpu`: where alone a canary may run, or a preflight that is to prove the campaign on one more machine."""
 
     id: str
     campaign_id: str

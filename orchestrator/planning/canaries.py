@@ -1,27 +1,23 @@
-"""Which machines have to prove themselves by a canary, on which device and with which campaign, and where canaries run.
+"""Which machines have to prove themselves by a canary, on which device and with which campaign.
 
 A canary is the known-good smoke run of a campaign that a preflight has accepted: it runs on one machine and nowhere
-else, before everything, also on one that gets no other work. While one decides on a SUSPECT machine, nothing else is
-placed there.
+else (`planning.pinned`), before everything, also on one that gets no other work. While one decides on a SUSPECT
+machine, nothing else is placed there.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from orchestrator.domain.actions import Assign, BeginCanary
+from orchestrator.domain.actions import BeginCanary
 from orchestrator.domain.device import Device, Health
-from orchestrator.domain.episode import CampaignFacts, Episode
+from orchestrator.domain.episode import CampaignFacts
 from orchestrator.domain.fleet import FleetState
-from orchestrator.domain.phases import Phase
-from orchestrator.domain.power import PowerFacts
 from orchestrator.domain.runner import Operation, Power, Runner, Service
-from orchestrator.planning.placement import occupied, unfit, waits_for
+from orchestrator.planning.placement import unfit
 from orchestrator.planning.power_policy import PowerPolicy
-from orchestrator.planning.power_rules import is_down, may_not_wake
 
 RANK = (Health.SUSPECT, Health.UNKNOWN, Health.GOOD, Health.QUARANTINED)
 """Which device of a machine a canary looks at first."""
@@ -30,25 +26,12 @@ SERVED = (Service.IN_SERVICE, Service.DRAINING)
 """Machines that get canaries without an operator's asking."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Placed:
-    """`assign`: onto machines that are ready. `awaits`: per machine that is not, the canaries that it is woken for."""
-
-    assign: tuple[Assign, ...] = ()
-    awaits: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
-
-    @property
-    def taken(self) -> Counter[str]:
-        """Slots that they take, by machine."""
-        return Counter(one.runner for one in self.assign)
-
-
 def due(fleet: FleetState, policy: PowerPolicy, now: datetime) -> Iterator[BeginCanary]:
     """One at a time per machine. Where no accepted campaign fits none is made: there is nothing to prove it by."""
     live = {canary.pinned_runner for canary in fleet.canaries}
     for runner in sorted(fleet.runners, key=lambda runner: runner.name):
         why = due_why(fleet, runner, policy, now) if runner.name not in live else ""
-        found = trial_of(runner, fleet.accepted) if why else None
+        found = trial_of(runner, known_good(fleet, runner)) if why else None
         if found is not None:
             gpu, campaign = found
             yield BeginCanary(runner=runner.name, gpu=gpu, campaign_id=campaign.id, reason=why)
@@ -68,6 +51,11 @@ def due_why(fleet: FleetState, runner: Runner, policy: PowerPolicy, now: datetim
     if last is not None and now < last + timedelta(seconds=policy.canary_every_s):
         return ""
     return f"one is run every {policy.canary_every_s:.0f} s" + ("" if last else ", and there was none yet")
+
+
+def known_good(fleet: FleetState, runner: Runner) -> list[CampaignFacts]:
+    """The campaigns that can try a machine: what it refused would fail there, whether it is sound or not."""
+    return [one for one in fleet.accepted if runner.name not in fleet.proofs.refused.get(one.id, {})]
 
 
 def trial_of(runner: Runner, accepted: Iterable[CampaignFacts]) -> tuple[str, CampaignFacts] | None:
@@ -113,66 +101,8 @@ def on_trial(fleet: FleetState, runner: Runner) -> str:
     because = f" ({runner.canary_why})" if runner.canary_why else ""
     if live is not None:
         return f"is SUSPECT{because}: canary {live} decides"
-    waits = runner.canary_why and runner.service in SERVED and trial_of(runner, fleet.accepted) is not None
+    waits = runner.canary_why and runner.service in SERVED and trial_of(runner, known_good(fleet, runner)) is not None
     return f"is SUSPECT{because}: a canary is due" if waits else ""
-
-
-def place(fleet: FleetState, facts: Mapping[str, PowerFacts], policy: PowerPolicy, now: datetime) -> Placed:
-    """Each queued canary onto its machine, if that is ready and has a slot; one that sleeps is woken for it."""
-    assign: list[Assign] = []
-    awaits: dict[str, tuple[str, ...]] = {}
-    left = {name: runner.agent_slots - len(fleet.leases.get(name, ())) for name, runner in fleet.runner.items()}
-    for canary in sorted(_queued(fleet), key=lambda canary: (canary.submitted_at, canary.id)):
-        runner = fleet.runner.get(canary.pinned_runner)
-        if runner is None or canary.cancel_requested or waits_for(canary, fleet.campaign[canary.campaign_id], now):
-            continue
-        if runner.operation is Operation.WAKING or _is_woken(fleet, runner, facts[runner.name], policy, now):
-            awaits[runner.name] = (*awaits.get(runner.name, ()), canary.id)
-        elif left[runner.name] > 0 and not cannot_take(fleet, runner, facts[runner.name]):
-            left[runner.name] -= 1
-            assign.append(Assign(episode_id=canary.id, runner=runner.name))
-    return Placed(assign=tuple(assign), awaits=awaits)
-
-
-def _queued(fleet: FleetState) -> Iterator[Episode]:
-    return (canary for canary in fleet.canaries if canary.phase is Phase.QUEUED)
-
-
-def _is_woken(fleet: FleetState, runner: Runner, facts: PowerFacts, policy: PowerPolicy, now: datetime) -> bool:
-    down = runner.service in SERVED and is_down(runner, facts) and not occupied(fleet, runner)
-    # Whether it wakes at all is found out by probation, on a budget.
-    return down and not facts.by_wakes and not may_not_wake(runner, facts, policy, now)
-
-
-def cannot_take(fleet: FleetState, runner: Runner, facts: PowerFacts | None = None) -> str:
-    """Why the machine cannot run its canary now, free slot or not; empty if it can. Neither quarantine nor draining
-    keeps a canary away."""
-    if runner.service is Service.RETIRED:
-        return "is retired"
-    if facts is not None and is_down(runner, facts) and runner.power is Power.AWAKE:
-        return "answers, but its wake was not proven"
-    ready = replace(runner, service=Service.IN_SERVICE, health=Health.GOOD)
-    return unfit(ready, ANYTHING) or occupied(fleet, runner)
-
-
-ANYTHING = CampaignFacts(id="", name="")
-"""A campaign that needs nothing: what stands in the way then is the machine itself."""
-
-
-def explain_canary(fleet: FleetState, canary: Episode, policy: PowerPolicy, now: datetime) -> str:
-    """Where a queued canary stands with its machine, in one sentence."""
-    runner = fleet.runner.get(canary.pinned_runner)
-    if runner is None:
-        return f"{canary.pinned_runner} is not known any more."
-    facts = fleet.power.get(runner.name) or PowerFacts(runner=runner.name)
-    if _is_woken(fleet, runner, facts, policy, now):
-        return f"It runs on {runner.name} and nowhere else, which is to be woken for it."
-    problem = cannot_take(fleet, runner, facts)
-    if problem:
-        return f"It runs on {runner.name} and nowhere else, which {problem}."
-    if len(fleet.leases.get(runner.name, ())) >= runner.agent_slots:
-        return f"It runs on {runner.name} and nowhere else, which is busy."
-    return f"{runner.name} can take it: the next tick assigns it."
 
 
 def explain_due(fleet: FleetState, runner: Runner, policy: PowerPolicy, now: datetime) -> str:
@@ -183,6 +113,6 @@ def explain_due(fleet: FleetState, runner: Runner, policy: PowerPolicy, now: dat
         return f"canary {live.id} is {live.phase}" + (f": {why}" if why else "")
     if not why:
         return ""
-    if trial_of(runner, fleet.accepted) is None:
+    if trial_of(runner, known_good(fleet, runner)) is None:
         return f"{why}; none can be made, as no accepted campaign fits, so it takes work like any other"
     return f"{why}; the next tick makes one"

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from orchestrator.domain.episode import Episode, EpisodeKind
+from orchestrator.domain.episode import CampaignFacts, Episode, EpisodeKind
 from orchestrator.domain.fleet import FleetState
 from orchestrator.domain.phases import Phase
 from orchestrator.domain.power import PowerFacts
-from orchestrator.planning.canaries import explain_canary, on_trial
+from orchestrator.domain.runner import Runner
+from orchestrator.planning.canaries import on_trial
 from orchestrator.planning.devices import named
 from orchestrator.planning.evidence import examine
 from orchestrator.planning.fairness import in_line
+from orchestrator.planning.pinned import explain_pinned
 from orchestrator.planning.placement import candidates, occupied, unfit, waits_for
 from orchestrator.planning.power import match_fleet
 from orchestrator.planning.power_explain import explain_runner, explain_wait
 from orchestrator.planning.power_policy import PowerPolicy
+from orchestrator.planning.proving import refusal, unproven
 from orchestrator.planning.strangers import explain_to_see, to_see
 from orchestrator.planning.wakes import room
 
@@ -24,8 +27,8 @@ from orchestrator.planning.wakes import room
 def explain(fleet: FleetState, episode: Episode, now: datetime, policy: PowerPolicy | None = None) -> tuple[str, ...]:
     """One sentence or more; never empty."""
     since = f"{(now - episode.phase_since).total_seconds():.0f} s"
-    if episode.phase is Phase.QUEUED and episode.kind is EpisodeKind.CANARY:
-        return tuple(_queued_canary(fleet, episode, now, since, policy or PowerPolicy()))
+    if episode.phase is Phase.QUEUED and episode.pinned_runner:
+        return tuple(_queued_pinned(fleet, episode, now, since, policy or PowerPolicy()))
     if episode.phase is Phase.QUEUED:
         return tuple(_queued(fleet, episode, now, since, policy or PowerPolicy()))
     if episode.phase is Phase.ASSIGNED:
@@ -41,10 +44,10 @@ def explain(fleet: FleetState, episode: Episode, now: datetime, policy: PowerPol
     return (f"{ended}{reason}.", *([episode.detail] if episode.detail else []))
 
 
-def _queued_canary(fleet: FleetState, canary: Episode, now: datetime, since: str, policy: PowerPolicy) -> Iterator[str]:
+def _queued_pinned(fleet: FleetState, one: Episode, now: datetime, since: str, policy: PowerPolicy) -> Iterator[str]:
     yield f"It is queued since {since}."
-    waiting = waits_for(canary, fleet.campaign[canary.campaign_id], now)
-    yield f"It waits: {waiting}." if waiting else explain_canary(fleet, canary, policy, now)
+    waiting = waits_for(one, fleet.campaign[one.campaign_id], now)
+    yield f"It waits: {waiting}." if waiting else explain_pinned(fleet, one, policy, now)
 
 
 def _queued(fleet: FleetState, episode: Episode, now: datetime, since: str, policy: PowerPolicy) -> list[str]:
@@ -70,22 +73,33 @@ def _queued(fleet: FleetState, episode: Episode, now: datetime, since: str, poli
     for runner in sorted(fleet.runners, key=lambda r: r.name):
         if episode.id in awaits.get(runner.name, ()):
             continue
-        held = fleet.leases.get(runner.name, ())
-        problem = unfit(runner, campaign) or occupied(fleet, runner) or on_trial(fleet, runner)
-        asleep = explain_runner(runner, campaign, power[runner.name], policy, now)
+        refused = refusal(fleet, runner.name, campaign)
+        asleep = "" if refused else explain_runner(runner, campaign, power[runner.name], policy, now)
+        problem = refused or unfit(runner, campaign) or occupied(fleet, runner) or on_trial(fleet, runner)
         if asleep:
             lines.append(asleep)
         elif problem:
             lines.append(f"{runner.name} {problem}.")
         elif runner.name not in wanted:
             lines.append(f"{runner.name} is avoided: an attempt of this episode failed there, and others can take it.")
-        elif len(held) >= runner.agent_slots:
-            lines.append(
-                f"{runner.name} is busy: {', '.join(e.id for e in held)} holds its slots ({runner.agent_slots})."
-            )
         else:
-            lines.append(f"{runner.name} can take it: the next tick assigns it.")
+            begins = episode.id in matched.proving.get(runner.name, ())
+            lines.append(f"{runner.name} {_of_ready(fleet, runner, campaign, policy, begins=begins)}.")
     return lines
+
+
+def _of_ready(fleet: FleetState, runner: Runner, campaign: CampaignFacts, policy: PowerPolicy, *, begins: bool) -> str:
+    """Of a machine that nothing keeps from the campaign: its slots, or a proof that comes first; `begins`: for this
+    episode."""
+    held = fleet.leases.get(runner.name, ())
+    first = unproven(fleet, runner.name, campaign, policy)
+    if first and (campaign.id, runner.name) in fleet.preflights:
+        return first
+    if first and begins:
+        return f"{first}: the next tick begins its preflight"
+    if len(held) >= runner.agent_slots:
+        return f"is busy: {', '.join(e.id for e in held)} holds its slots ({runner.agent_slots})"
+    return first or "can take it: the next tick assigns it"
 
 
 def _preflight(fleet: FleetState, episode: Episode, now: datetime, policy: PowerPolicy) -> list[str]:

@@ -6,6 +6,9 @@ of the runners that fit, best first. During a pass slots only get fewer, so that
 its runner really is, and a stale one is put back where it belongs when it comes to the top. The one exception, a
 sleeping machine that is chosen and so counts as waking, is told to all shelves. A pass costs
 O(kinds × runners + episodes + placements × log runners).
+
+A campaign that some runners have yet to prove, or have refused, has a shelf of its own; those that are ready and have
+to prove it stand beside it (`_ToProve`).
 """
 
 from __future__ import annotations
@@ -14,14 +17,15 @@ import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import TypeAlias
 
-from orchestrator.domain.actions import Assign
+from orchestrator.domain.actions import Assign, BeginPreflight
 from orchestrator.domain.episode import CampaignFacts, Episode
 from orchestrator.domain.power import Warmth
 from orchestrator.domain.runner import Runner
 from orchestrator.planning.placement import may_start, unfit, waits_for
+from orchestrator.planning.proving import Trials
 
 READ_OF_RUNNER = frozenset(
     {"service", "health", "power", "operation", "hello", "own_tags", "devices", "hardware", "detail"}
@@ -32,6 +36,8 @@ READ_OF_DEVICE = frozenset({"offered_tags", "vram_bytes", "health", "gpu", "uuid
 reads of a device beside tags, memory and health."""
 
 Needs: TypeAlias = "tuple[tuple[str, ...], int]"
+Shelf: TypeAlias = "tuple[Needs, str]"
+"""Needs, and the campaign if it is told apart from others with the same."""
 Place: TypeAlias = "tuple[int, int, int, float, str]"
 """Tier, slots free (negative), failures, seconds to wake, name: the least is the best."""
 
@@ -42,6 +48,16 @@ class Tier(IntEnum):
     READY = 0
     WAKING = 1
     ASLEEP = 2
+
+
+class How(Enum):
+    """What becomes of an episode: it is put onto a runner, it waits until one is awake, it waits for the preflight that
+    is under way on one, or one begins for it."""
+
+    ASSIGN = "assign"
+    AWAIT = "await"
+    WAIT = "wait"
+    PROVE = "prove"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,11 +73,14 @@ class Supply:
 
 @dataclass(frozen=True, kw_only=True)
 class Matched:
-    """`assign`: onto ready runners. `awaits`: per waking or sleeping runner, the episodes that it is to serve, both in
-    order of need."""
+    """`assign`: onto ready runners. `awaits`: per waking or sleeping runner, the episodes that it is to serve. `prove`:
+    preflights that come first on ready ones, `proving`: per such runner the episodes that wait for its preflight, begun
+    now or before. All in order of need."""
 
     assign: tuple[Assign, ...]
     awaits: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    prove: tuple[BeginPreflight, ...] = ()
+    proving: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
 
 def match(
@@ -71,26 +90,42 @@ def match(
     now: datetime,
     *,
     warmth: Warmth | None = None,
+    trials: Trials | None = None,
 ) -> Matched:
     """Each episode in its turn to the best runner that fits: ready before waking before asleep, then most slots free,
     then a warm base, then fewest failed wakes and the shortest wake. A sleeping machine that one episode needs counts
     as waking for the next, so that no more are woken than the queue fills. Runners that an episode `avoids` take it
-    only where no other could at all."""
-    shelves = _Shelves(supply, warmth or Warmth())
+    only where no other could at all.
+
+    Where no proven runner is ready it waits for one on which the campaign's preflight is under way, as long as that has
+    slots for those who wait; else the preflight of the next best begins, for its slot. A runner that refused the
+    campaign gets none of its episodes."""
+    shelves = _Shelves(supply, warmth or Warmth(), trials or Trials())
     assign: list[Assign] = []
+    prove: list[BeginPreflight] = []
     awaits: dict[str, list[str]] = {}
+    proving: dict[str, list[str]] = {}
     for episode in queue:
         campaign = campaigns[episode.campaign_id]
         if shelves.empty_for(campaign) or waits_for(episode, campaign, now) or not may_start(episode, campaign):
             continue
-        chosen = shelves.take(campaign, episode.avoids)
-        if chosen is None:
+        taken = shelves.take(campaign, episode.avoids)
+        if taken is None:
             continue
-        if chosen.tier is Tier.READY:
-            assign.append(Assign(episode_id=episode.id, runner=chosen.runner.name))
+        how, name = taken
+        if how is How.ASSIGN:
+            assign.append(Assign(episode_id=episode.id, runner=name))
+        elif how is How.AWAIT:
+            awaits.setdefault(name, []).append(episode.id)
         else:
-            awaits.setdefault(chosen.runner.name, []).append(episode.id)
-    return Matched(assign=tuple(assign), awaits={name: tuple(ids) for name, ids in awaits.items()})
+            proving.setdefault(name, []).append(episode.id)
+        if how is How.PROVE:
+            prove.append(BeginPreflight(runner=name, campaign_id=campaign.id))
+    return Matched(assign=tuple(assign), awaits=_frozen(awaits), prove=tuple(prove), proving=_frozen(proving))
+
+
+def _frozen(lists: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(ids) for name, ids in lists.items()}
 
 
 def kind_of(runner: Runner) -> tuple[object, ...]:
@@ -102,28 +137,56 @@ def kind_of(runner: Runner) -> tuple[object, ...]:
     return (*facets, runner.own_tags, devices, said)
 
 
+@dataclass(kw_only=True)
+class _ToProve:
+    """Of one campaign: the ready runners on which a preflight is to come first, and those on which one is under way
+    with how many more episodes there is room for then."""
+
+    heap: list[Place]
+    waited_for: dict[str, int]
+
+    def expect(self, name: str, count: int) -> None:
+        if count > 0:
+            self.waited_for[name] = count
+        else:
+            self.waited_for.pop(name, None)
+
+
+NOTHING_TO_PROVE = _ToProve(heap=[], waited_for={})
+
+
 class _Shelves:
     """The state of one pass: slots still free, and a shelf per kind of need, made when first asked for."""
 
-    def __init__(self, supply: Iterable[Supply], warmth: Warmth) -> None:
+    def __init__(self, supply: Iterable[Supply], warmth: Warmth, trials: Trials) -> None:
         self._warmth = warmth
+        self._trials = trials
         # Those without a free slot are there for the episodes that had better wait for one.
         self._supply = {one.runner.name: one for one in supply}
         self._free = {name: one.free for name, one in self._supply.items()}
         self._kinds: dict[tuple[object, ...], list[str]] = {}
         for name, one in self._supply.items():
             self._kinds.setdefault(kind_of(one.runner), []).append(name)
-        self._fit: dict[Needs, frozenset[str]] = {}
-        self._heaps: dict[tuple[Needs, str], list[Place]] = {}
+        self._shelf_of: dict[str, Shelf] = {}
+        self._fit: dict[Shelf, frozenset[str]] = {}
+        self._heaps: dict[tuple[Shelf, str], list[Place]] = {}
+        self._to_prove: dict[str, _ToProve] = {}
 
     def empty_for(self, campaign: CampaignFacts) -> bool:
-        return self._best(self._heap(campaign, "")) is None
+        if self._best(self._heap(campaign, "")) is not None:
+            return False
+        first = self._to_prove_for(campaign)
+        return not first.waited_for and self._best(first.heap) is None
 
-    def take(self, campaign: CampaignFacts, avoided: frozenset[str]) -> Supply | None:
-        """The best runner with a free slot that fits, one slot fewer on it now."""
+    def take(self, campaign: CampaignFacts, avoided: frozenset[str]) -> tuple[How, str] | None:
+        """The best runner with a free slot that fits, one slot fewer on it now; or one that has to prove itself."""
         if avoided and self._fit_for(campaign) <= avoided:
             avoided = frozenset()
         best = self._best_but(self._heap(campaign, ""), avoided)
+        if best is None or best[0] != Tier.READY:
+            first = self._take_to_prove(self._to_prove_for(campaign), avoided)
+            if first is not None:
+                return first
         base = self._warmth.base.get(campaign.id, "")
         if best is not None and base:
             warm = self._best_but(self._heap(campaign, base), avoided)
@@ -135,27 +198,66 @@ class _Shelves:
         self._free[name] -= 1
         if chosen.tier is Tier.ASLEEP:
             self._count_as_waking(chosen)
-        return chosen
+        return How.ASSIGN if chosen.tier is Tier.READY else How.AWAIT, name
+
+    def _take_to_prove(self, first: _ToProve, avoided: frozenset[str]) -> tuple[How, str] | None:
+        name = next((name for name in first.waited_for if name not in avoided), None)
+        if name is not None:
+            first.expect(name, first.waited_for[name] - 1)
+            return How.WAIT, name
+        best = self._best_but(first.heap, avoided, remove=True)
+        if best is None:
+            return None
+        name = best[-1]
+        self._free[name] -= 1
+        # Whoever asked gets the slot that the preflight has until then.
+        first.expect(name, self._free[name])
+        return How.PROVE, name
+
+    def _to_prove_for(self, campaign: CampaignFacts) -> _ToProve:
+        if campaign.id not in self._trials.proofs.unproven:
+            return NOTHING_TO_PROVE
+        if campaign.id not in self._to_prove:
+            names = self._to_prove_now(campaign)
+            begun, under_way = self._trials.begun, self._trials.under_way
+            heap = [self._place(name) for name in names if (campaign.id, name) not in begun]
+            heapq.heapify(heap)
+            waited_for = {name: self._free[name] + 1 for name in sorted(names) if (campaign.id, name) in under_way}
+            self._to_prove[campaign.id] = _ToProve(heap=heap, waited_for=waited_for)
+        return self._to_prove[campaign.id]
+
+    def _to_prove_now(self, campaign: CampaignFacts) -> frozenset[str]:
+        """What has yet to wake is proven then."""
+        unproven = self._trials.proofs.unproven.get(campaign.id, frozenset())
+        return frozenset(name for name in self._fit_for(campaign) & unproven if self._supply[name].tier is Tier.READY)
 
     def _count_as_waking(self, chosen: Supply) -> None:
         name = chosen.runner.name
         self._supply[name] = replace(chosen, tier=Tier.WAKING)
-        for (needs, base), heap in self._heaps.items():
-            if name in self._fit[needs] and (not base or name in self._warmth.runners.get(base, ())):
+        for (shelf, base), heap in self._heaps.items():
+            if name in self._fit[shelf] and (not base or name in self._warmth.runners.get(base, ())):
                 heapq.heappush(heap, self._place(name))
 
     def _fit_for(self, campaign: CampaignFacts) -> frozenset[str]:
-        needs = _needs(campaign)
-        if needs not in self._fit:
+        shelf = self._shelf(campaign)
+        if shelf not in self._fit:
             kinds = (names for names in self._kinds.values() if not unfit(self._supply[names[0]].runner, campaign))
-            self._fit[needs] = frozenset(name for names in kinds for name in names)
-        return self._fit[needs]
+            fit = frozenset(name for names in kinds for name in names)
+            self._fit[shelf] = fit.difference(self._trials.proofs.refused.get(campaign.id, ()))
+        return self._fit[shelf]
+
+    def _shelf(self, campaign: CampaignFacts) -> Shelf:
+        if campaign.id not in self._shelf_of:
+            proofs = self._trials.proofs
+            own = campaign.id in proofs.unproven or campaign.id in proofs.refused
+            self._shelf_of[campaign.id] = (campaign.needs_tags, campaign.needs_vram_bytes), campaign.id if own else ""
+        return self._shelf_of[campaign.id]
 
     def _heap(self, campaign: CampaignFacts, base: str) -> list[Place]:
-        """Of all that fit, or with a `base` of those that hold it warm."""
-        key = (_needs(campaign), base)
+        """Of all that fit and have nothing to prove now, or with a `base` of those of them that hold it warm."""
+        key = (self._shelf(campaign), base)
         if key not in self._heaps:
-            fit = self._fit_for(campaign)
+            fit = self._fit_for(campaign) - self._to_prove_now(campaign)
             names = fit & self._warmth.runners.get(base, frozenset()) if base else fit
             self._heaps[key] = [self._place(name) for name in names]
             heapq.heapify(self._heaps[key])
@@ -177,14 +279,12 @@ class _Shelves:
                 heapq.heappop(heap)
         return None
 
-    def _best_but(self, heap: list[Place], avoided: frozenset[str]) -> Place | None:
+    def _best_but(self, heap: list[Place], avoided: frozenset[str], *, remove: bool = False) -> Place | None:
         aside: list[Place] = []
         while (best := self._best(heap)) is not None and best[-1] in avoided:
             aside.append(heapq.heappop(heap))
+        if best is not None and remove:
+            heapq.heappop(heap)
         for place in aside:
             heapq.heappush(heap, place)
         return best
-
-
-def _needs(campaign: CampaignFacts) -> Needs:
-    return campaign.needs_tags, campaign.needs_vram_bytes

@@ -49,7 +49,9 @@ def candidates(fleet: FleetState, episode: Episode) -> tuple[str, ...]:
     """The runners that could take the episode, free or not; without those that it avoids, as long as there are others.
     In the order of their names."""
     campaign = fleet.campaign[episode.campaign_id]
-    fit = tuple(name for name, runner in sorted(fleet.runner.items()) if not unfit(runner, campaign))
+    refused = fleet.proofs.refused.get(campaign.id, {})
+    able = (name for name, runner in sorted(fleet.runner.items()) if not unfit(runner, campaign))
+    fit = tuple(name for name in able if name not in refused)
     return tuple(name for name in fit if name not in episode.avoids) or fit
 
 

@@ -15,18 +15,21 @@ from orchestrator.domain.actions import (
     SendCancel,
     SendChecks,
 )
-from orchestrator.domain.episode import Attempt, Episode, EpisodeKind
+from orchestrator.domain.episode import Attempt, Episode
 from orchestrator.domain.fleet import FleetState
 from orchestrator.domain.phases import Phase
 from orchestrator.domain.reasons import EndReason
-from orchestrator.domain.runner import Runner, Service
-from orchestrator.planning.canaries import cannot_take, on_trial
+from orchestrator.domain.runner import Runner
+from orchestrator.planning.canaries import on_trial
 from orchestrator.planning.devices import on_devices
 from orchestrator.planning.evidence import Decision, examine
 from orchestrator.planning.leavings import clear
+from orchestrator.planning.pinned import cannot_take, not_needed
 from orchestrator.planning.placement import may_start, unfit
 from orchestrator.planning.policy import Policy
 from orchestrator.planning.power import plan_power
+from orchestrator.planning.power_policy import PowerPolicy
+from orchestrator.planning.proving import may_not_take
 from orchestrator.planning.recovery import after_failure
 
 
@@ -46,7 +49,7 @@ def _next_act(episode: Episode, fleet: FleetState, policy: Policy, now: datetime
     if episode.phase is Phase.QUEUED:
         return _before_start(episode, fleet)
     if episode.phase is Phase.ASSIGNED:
-        return _assigned(episode, fleet)
+        return _assigned(episode, fleet, policy.power)
     attempt = fleet.attempt.get(episode.attempt_id or "")
     if attempt is None or attempt.ended is not None:
         return None
@@ -59,34 +62,31 @@ def _next_act(episode: Episode, fleet: FleetState, policy: Policy, now: datetime
 
 def _before_start(episode: Episode, fleet: FleetState) -> Action | None:
     campaign = fleet.campaign[episode.campaign_id]
-    if episode.cancel_requested or _has_lost_its_runner(episode, fleet):
+    if episode.cancel_requested:
         return EndCancelled(episode_id=episode.id, attempt_id=None)
+    if episode.pinned_runner and (why := not_needed(fleet, episode)):
+        return EndCancelled(episode_id=episode.id, attempt_id=None, detail=why)
     if not may_start(episode, campaign):
         reason, detail = EndReason.CAMPAIGN_REFUSED, campaign.acceptance_detail
         return GiveUp(episode_id=episode.id, attempt_id=None, reason=reason, detail=detail)
     return None
 
 
-def _has_lost_its_runner(episode: Episode, fleet: FleetState) -> bool:
-    """A canary that can run nowhere any more."""
-    runner = fleet.runner.get(episode.pinned_runner)
-    return episode.kind is EpisodeKind.CANARY and (runner is None or runner.service is Service.RETIRED)
-
-
-def _assigned(episode: Episode, fleet: FleetState) -> Action | None:
+def _assigned(episode: Episode, fleet: FleetState, policy: PowerPolicy) -> Action | None:
     if episode.cancel_requested:
         return EndCancelled(episode_id=episode.id, attempt_id=None)
     runner = fleet.runner.get(episode.runner or "")
-    if runner is None or _must_leave(episode, runner, fleet):
+    if runner is None or _must_leave(episode, runner, fleet, policy):
         return Release(episode_id=episode.id, runner=episode.runner or "")
     return BeginLaunch(episode_id=episode.id, runner=runner.name, fence=episode.fence + 1)
 
 
-def _must_leave(episode: Episode, runner: Runner, fleet: FleetState) -> str:
+def _must_leave(episode: Episode, runner: Runner, fleet: FleetState, policy: PowerPolicy) -> str:
     """Why the runner cannot take the episode any more; empty if it can."""
-    if episode.kind is EpisodeKind.CANARY:
-        return cannot_take(fleet, runner)
-    return unfit(runner, fleet.campaign[episode.campaign_id]) or on_trial(fleet, runner)
+    if episode.pinned_runner:
+        return cannot_take(fleet, episode, runner)
+    problem = unfit(runner, fleet.campaign[episode.campaign_id]) or on_trial(fleet, runner)
+    return problem or may_not_take(fleet, runner.name, episode, policy)
 
 
 def _on_runner(episode: Episode, attempt: Attempt, fleet: FleetState, policy: Policy, now: datetime) -> Action | None:

@@ -7,21 +7,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from datetime import datetime
 
-from orchestrator.domain.actions import Assign, BeginCanary
-from orchestrator.domain.episode import EpisodeKind
+from orchestrator.domain.actions import Assign, BeginCanary, BeginPreflight
 from orchestrator.domain.fleet import FleetState
 from orchestrator.domain.power import LetSleep, PowerAction, PowerFacts, Warmth
 from orchestrator.domain.runner import Health, Operation, Power, Runner, Service
 from orchestrator.domain.wake import SleepKind
-from orchestrator.planning import canaries
+from orchestrator.planning import canaries, pinned
 from orchestrator.planning.deadlines import BOUNDS, expected_s
 from orchestrator.planning.fairness import in_line
 from orchestrator.planning.matching import Matched, Supply, Tier, match
 from orchestrator.planning.placement import occupied
 from orchestrator.planning.power_policy import PowerPolicy
 from orchestrator.planning.power_rules import as_if_ready, is_down, may_not_sleep, may_not_wake, sleeps_after_s
+from orchestrator.planning.proving import trials
 from orchestrator.planning.strangers import to_see
 from orchestrator.planning.wakes import endings, judgements, wakes
 
@@ -35,19 +36,20 @@ def plan_power(
     now: datetime,
     *,
     warmth: Warmth | None = None,
-) -> tuple[Assign | BeginCanary | PowerAction, ...]:
-    """Canaries that are due, assignments onto ready runners, and what is to become of the others. A runner without
-    facts cannot be woken over the network, so it stays awake."""
+) -> tuple[Assign | BeginCanary | BeginPreflight | PowerAction, ...]:
+    """Canaries and preflights that are due, assignments onto ready runners, and what is to become of the others. A
+    runner without facts cannot be woken over the network, so it stays awake."""
     runners = sorted(fleet.runners, key=lambda runner: runner.name)
     facts = {runner.name: power.get(runner.name) or PowerFacts(runner=runner.name) for runner in runners}
     matched = match_fleet(fleet, facts, policy, now, warmth=warmth)
     unseen = to_see(fleet, facts, matched, policy, now)
     woken = tuple(wakes(fleet, runners, facts, matched.awaits | unseen, policy, now))
     begun = tuple(canaries.due(fleet, policy, now))
-    wanted = {*(one.runner for one in (*begun, *matched.assign, *woken)), *matched.awaits}
-    wanted |= {canary.pinned_runner for canary in fleet.canaries}
+    wanted = {*(one.runner for one in (*begun, *matched.prove, *matched.assign, *woken)), *matched.awaits}
+    wanted |= {one.pinned_runner for one in fleet.pinned}
     return (
         *begun,
+        *matched.prove,
         *matched.assign,
         *endings(runners, facts, policy, now),
         *judgements(runners, facts, policy),
@@ -67,23 +69,24 @@ def match_fleet(
     """The queue in its turn onto the runners that are ready, waking, or may be woken now."""
     if not fleet.queued:
         return Matched(assign=())
-    placed = canaries.place(fleet, facts, policy, now)
+    placed = pinned.place(fleet, facts, policy, now)
     # What is queued next gets the next slot.
     taken = placed.taken + Counter(one.runner for one in canaries.due(fleet, policy, now))
     supply = (_supply(fleet, runner, facts[runner.name], policy, now, taken[runner.name]) for runner in fleet.runners)
     usable = [one for one in supply if one is not None]
-    line = [episode for episode in in_line(fleet, now) if episode.kind is not EpisodeKind.CANARY]
-    others = match(line, fleet.campaign, usable, now, warmth=warmth)
+    line = [episode for episode in in_line(fleet, now) if not episode.pinned_runner]
+    tried = trials(fleet, policy, (one.episode_id for one in placed.assign))
+    others = match(line, fleet.campaign, usable, now, warmth=warmth, trials=tried)
     awaits = dict(placed.awaits)
     for name, ids in others.awaits.items():
         awaits[name] = (*awaits.get(name, ()), *ids)
-    return Matched(assign=(*placed.assign, *others.assign), awaits=awaits)
+    return replace(others, assign=(*placed.assign, *others.assign), awaits=awaits)
 
 
 def _supply(
     fleet: FleetState, runner: Runner, facts: PowerFacts, policy: PowerPolicy, now: datetime, taken: int
 ) -> Supply | None:
-    """`taken`: slots that canaries take now."""
+    """`taken`: slots that canaries and pinned preflights take now."""
     closed = occupied(fleet, runner) or canaries.on_trial(fleet, runner)
     free = 0 if closed else runner.agent_slots - len(fleet.leases.get(runner.name, ())) - taken
     if runner.operation is Operation.WAKING:

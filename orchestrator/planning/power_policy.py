@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 SleepRule = Literal["break-even", "fixed", "never"]
+PreflightRule = Literal["every-runner", "first-runner"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,8 @@ class PowerPolicy:
     of an episode's waiting is worth; hardware is not counted, as it is paid for awake or asleep. `suspend_s` bounds the
     way down.
 
-    An idle machine whose last canary is older than `canary_every_s` gets another one; 0: never.
+    An idle machine whose last canary is older than `canary_every_s` gets another one; 0: never. `preflight_on`: whether
+    a campaign is proven on each runner before its first episode there, or on the first for all.
     """
 
     waking_max: int = 8
@@ -55,3 +57,4 @@ class PowerPolicy:
     delay_usd_per_h: float = 0.0
     suspend_s: float = 60.0
     canary_every_s: float = 0.0
+    preflight_on: PreflightRule = "every-runner"

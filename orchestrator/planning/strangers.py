@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from orchestrator.domain.episode import Episode, EpisodeKind
+from orchestrator.domain.episode import Episode
 from orchestrator.domain.fleet import FleetState
 from orchestrator.domain.power import PowerFacts
 from orchestrator.domain.runner import Health, Operation, Power, Runner, Service
@@ -63,14 +63,14 @@ def explain_to_see(episode: Episode, seen: ToSee, starts: int, why: str) -> str:
 
 
 def _left(fleet: FleetState, matched: Matched, most: int, now: datetime) -> Sequence[str]:
-    """The first episodes in line that could start and that nobody can take now. A canary is for a machine that is
+    """The first episodes in line that could start and that nobody can take now. What is pinned is for a machine that is
     known."""
-    served = {one.episode_id for one in matched.assign}.union(*matched.awaits.values())
+    served = {one.episode_id for one in matched.assign}.union(*matched.awaits.values(), *matched.proving.values())
     found: list[str] = []
     for episode in in_line(fleet, now):
         campaign = fleet.campaign[episode.campaign_id]
         wanted = may_start(episode, campaign) and not waits_for(episode, campaign, now)
-        if episode.id not in served and wanted and episode.kind is not EpisodeKind.CANARY:
+        if episode.id not in served and wanted and not episode.pinned_runner:
             found.append(episode.id)
         if len(found) == most:
             break

@@ -15,6 +15,7 @@ from orchestrator.errors import Conflict, NotFound
 from orchestrator.planning.canaries import as_if_trusted, trial_of
 from orchestrator.planning.placement import unfit
 from orchestrator.service.services import Services
+from orchestrator.store.acceptance import refused_by
 from orchestrator.store.canary import begin_canary, live_canary, newest_canary
 from orchestrator.store.convert import to_campaign, to_runner
 from orchestrator.store.queries import find_runner, newest_accepted
@@ -60,7 +61,7 @@ def _chosen(session: Session, row: RunnerRow, gpu: str, campaign: str, reason: s
         raise Conflict(f"runner {row.name} has not told yet what it is", "wait until it has answered once")
     if gpu and gpu not in {device.uuid for device in runner.devices}:
         raise NotFound(f"runner {row.name} has no device {gpu}", f"`matins runner show {row.name}` lists its devices")
-    known = _named(session, campaign) if campaign else [to_campaign(one) for one in newest_accepted(session)]
+    known = _named(session, campaign) if campaign else _known_good(session, row)
     found = trial_of(as_if_trusted(runner, gpu) if gpu else runner, known)
     if found is None:
         raise Conflict(f"runner {row.name} cannot run a canary: {_why(runner, gpu, known)}", REMEDY)
@@ -70,9 +71,15 @@ def _chosen(session: Session, row: RunnerRow, gpu: str, campaign: str, reason: s
 REMEDY = "submit a campaign that this machine can run: once its preflight has passed, it is what canaries are made of"
 
 
+def _known_good(session: Session, row: RunnerRow) -> list[CampaignFacts]:
+    """What the machine refused would fail there, whether it is sound or not."""
+    refused = refused_by(session, row)
+    return [to_campaign(one) for one in newest_accepted(session) if one.id not in refused]
+
+
 def _why(runner: Any, gpu: str, known: list[CampaignFacts]) -> str:
     if not known:
-        return "no campaign has been accepted yet"
+        return "no campaign has been accepted yet that it did not refuse"
     newest = known[0]
     return f"it {unfit(as_if_trusted(runner, gpu), newest)}, which campaign {newest.name} needs"
 

@@ -24,6 +24,7 @@ from orchestrator.service.agents import find_agent
 from orchestrator.service.repository import locate, resolve
 from orchestrator.service.secrets import missing_secrets
 from orchestrator.service.services import Services
+from orchestrator.store.acceptance import forget_refusals
 from orchestrator.store.changes import log_event
 from orchestrator.store.tables import CampaignRow, EpisodeRow
 from runner_agent.protocol import Agent, to_json
@@ -143,8 +144,9 @@ def _key(bundle: Bundle, repo_url: str, commit: str) -> str:
 
 
 def _ensure_preflight(session: Session, campaign: CampaignRow, submitter: str, now: datetime) -> None:
-    """One live preflight for a campaign that is not accepted. A refused one is tried afresh: the machine may have
-    been mended meanwhile."""
+    """One live preflight for a campaign that is not accepted. A refused one is tried afresh, and so is one that single
+    runners refused on these: the machine may have been mended meanwhile."""
+    forget_refusals(session, campaign.id)
     if campaign.acceptance == Acceptance.ACCEPTED:
         return
     live = select(EpisodeRow.id).where(

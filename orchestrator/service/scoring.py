@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlmodel import Session
@@ -24,6 +25,7 @@ from orchestrator.service.places import attempt_folder
 from orchestrator.service.scene import Scene, launch_spec_of, look
 from orchestrator.service.services import Services
 from orchestrator.service.summary import summarise
+from orchestrator.store.acceptance import keep_answer
 from orchestrator.store.canary import end_canary
 from orchestrator.store.changes import fail_attempt, move_episode, request_act
 from orchestrator.store.health import end_attempt, move_health
@@ -147,7 +149,7 @@ def _settle(session: Session, services: Services, scene: Scene, judged: Judged) 
     end_attempt(session, act.attempt_id, ended, now=now)
     request_act(session, "acknowledge", act.attempt_id, now=now)
     if scene.episode.kind == EpisodeKind.PREFLIGHT:
-        _answer_campaign(session, scene.episode, judged, cancelled)
+        _answer_campaign(session, scene, judged, cancelled, now)
     if judged.canary is not None:
         finding = Finding.VOID if cancelled else Finding.PASSED if judged.canary.passed else Finding.FAILED
         why = "it was cancelled" if cancelled else judged.canary.problem
@@ -155,11 +157,17 @@ def _settle(session: Session, services: Services, scene: Scene, judged: Judged) 
     return True
 
 
-def _answer_campaign(session: Session, episode: EpisodeRow, judged: Judged, cancelled: bool) -> None:
-    campaign = session.get_one(CampaignRow, episode.campaign_id)
-    preflight = judged.preflight
+def _answer_campaign(session: Session, scene: Scene, judged: Judged, cancelled: bool, now: datetime) -> None:
+    """A preflight of one machine answers for that one alone. One that somebody ended says nothing of a machine, and
+    must yet answer whoever waits for it."""
+    episode, preflight = scene.episode, judged.preflight
     accepted = preflight is not None and preflight.accepted and not cancelled
     found = "its preflight was cancelled" if cancelled else "; ".join(preflight.problems if preflight else ())
+    if episode.pinned_runner or not cancelled:
+        keep_answer(session, episode, scene.act.attempt_id, "" if accepted else found, now)
+    if episode.pinned_runner:
+        return
+    campaign = session.get_one(CampaignRow, episode.campaign_id)
     problems = f"{found} (`matins episode logs {episode.id}` shows the preflight)"
     campaign.acceptance = str(Acceptance.ACCEPTED if accepted else Acceptance.REFUSED)
     campaign.acceptance_detail = "" if accepted else problems

@@ -46,6 +46,7 @@ def policy_of(settings: Settings) -> Policy:
         fixed_idle_s=settings.sleep_idle_s,
         keep_warm=settings.keep_warm,
         canary_every_s=settings.canary_every_s,
+        preflight_on=settings.preflight_on,
     )
     return Policy(power=power)
 

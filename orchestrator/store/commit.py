@@ -14,6 +14,7 @@ from orchestrator.domain.actions import (
     BeginCanary,
     BeginCollect,
     BeginLaunch,
+    BeginPreflight,
     Clear,
     EndCancelled,
     Forget,
@@ -27,6 +28,7 @@ from orchestrator.domain.episode import Acceptance, EpisodeKind
 from orchestrator.domain.phases import ENDED, LEASED, Event, Phase
 from orchestrator.domain.reasons import EndReason
 from orchestrator.domain.runner import Operation, Service
+from orchestrator.store.acceptance import begin_preflight, drivers_of_row, keep_answer
 from orchestrator.store.canary import begin_canary, end_canary, unproven
 from orchestrator.store.changes import log_event, move_episode, request_act, rows_changed
 from orchestrator.store.commit_power import commit_power
@@ -59,8 +61,10 @@ def commit(session: Session, action: Action, now: datetime) -> bool:
             return _forget(session, action, now)
         case BeginCanary():
             return begin_canary(session, action, now) is not None
+        case BeginPreflight():
+            return begin_preflight(session, action, now)
         case EndCancelled():
-            return _end(session, action, Event.CANCEL, EndReason.CANCELLED, "", now)
+            return _end(session, action, Event.CANCEL, EndReason.CANCELLED, action.detail, now)
         case _:
             return commit_power(session, action, now)
 
@@ -117,7 +121,8 @@ def _begin_launch(session: Session, action: BeginLaunch, now: datetime) -> bool:
     episode = session.get_one(EpisodeRow, action.episode_id)
     if episode.runner != action.runner:
         return False
-    if not _serves(session.get_one(RunnerRow, action.runner), EpisodeKind(episode.kind)):
+    runner = session.get_one(RunnerRow, action.runner)
+    if not _serves(runner, EpisodeKind(episode.kind)):
         return False
     values = {"fence": action.fence, "attempt_id": attempt_id, "not_before": None}
     if episode.started_at is None:
@@ -140,6 +145,7 @@ def _begin_launch(session: Session, action: BeginLaunch, now: datetime) -> bool:
         runner=action.runner,
         fence=action.fence,
         gpu=action.gpu,
+        drivers=drivers_of_row(runner),
         created_at=now,
     )
     session.add(attempt)
@@ -196,7 +202,7 @@ def _end(
             return False
         _release_on_runner(session, action.attempt_id, episode, now)
     if episode.kind == EpisodeKind.PREFLIGHT:
-        _refuse_campaign(session, episode.campaign_id, f"its preflight ended without a verdict ({reason}): {detail}")
+        _answer_without_verdict(session, episode, action, f"ended without a verdict ({reason}): {detail}", now)
     if episode.kind == EpisodeKind.CANARY:
         end_canary(session, episode, unproven(reason), f"{reason}: {detail}" if detail else str(reason), now)
     return move_episode(
@@ -242,8 +248,16 @@ def _release_on_runner(session: Session, attempt_id: str, episode: EpisodeRow, n
         request_act(session, "acknowledge", attempt_id, now=now)
 
 
-def _refuse_campaign(session: Session, campaign_id: str, why: str) -> None:
-    """Episodes wait for the preflight, so its end must answer them."""
-    campaign = session.get_one(CampaignRow, campaign_id)
-    campaign.acceptance, campaign.acceptance_detail = str(Acceptance.REFUSED), why
-    session.add(campaign)
+def _answer_without_verdict(
+    session: Session, preflight: EpisodeRow, action: GiveUp | EndCancelled, how: str, now: datetime
+) -> None:
+    """Episodes wait for a preflight, so its end must answer them: for its one machine, or for all. One that nobody
+    needed any more has no answer."""
+    if not preflight.pinned_runner:
+        campaign = session.get_one(CampaignRow, preflight.campaign_id)
+        campaign.acceptance, campaign.acceptance_detail = str(Acceptance.REFUSED), f"its preflight {how}"
+        session.add(campaign)
+    elif preflight.cancel_requested:
+        keep_answer(session, preflight, action.attempt_id, "the preflight was cancelled", now)
+    elif isinstance(action, GiveUp):
+        keep_answer(session, preflight, action.attempt_id, f"the preflight {how}", now)

@@ -13,6 +13,7 @@ from sqlmodel import Session, and_, col, exists, func, or_, select
 from orchestrator.domain.fleet import FleetState
 from orchestrator.domain.phases import ENDED, Phase
 from orchestrator.domain.reasons import EndReason, meaning
+from orchestrator.store.acceptance import load_proofs
 from orchestrator.store.convert import to_attempt, to_campaign, to_episode, to_runner
 from orchestrator.store.power import load_power, load_warmth
 from orchestrator.store.queries import newest_accepted
@@ -34,19 +35,23 @@ def load_fleet(session: Session) -> FleetState:
     attempts = [*live, *left]
     requested, finished = _acts(session, [row.id for row in attempts])
     avoids = _avoids(session, [row.id for row in episodes if row.fence > 0])
-    runners = session.exec(select(RunnerRow)).all()
+    rows = session.exec(select(RunnerRow)).all()
+    runners = tuple(to_runner(row) for row in rows)
+    facts = tuple(to_campaign(row) for row in campaigns)
+    accepted = tuple(to_campaign(row) for row in newest_accepted(session))
     return FleetState(
-        runners=tuple(to_runner(row) for row in runners),
+        runners=runners,
         episodes=tuple(to_episode(row, avoids.get(row.id, frozenset())) for row in episodes),
         attempts=tuple(
             to_attempt(row, frozenset(requested.get(row.id, ())), frozenset(finished.get(row.id, ())))
             for row in attempts
         ),
-        campaigns=tuple(to_campaign(row) for row in campaigns),
-        accepted=tuple(to_campaign(row) for row in newest_accepted(session)),
-        power=load_power(session, runners),
+        campaigns=facts,
+        accepted=accepted,
+        power=load_power(session, rows),
         warmth=load_warmth(session, campaigns),
         served=_served(session, {row.submitter for row in episodes if row.phase == Phase.QUEUED}),
+        proofs=load_proofs(session, facts, accepted, runners),
     )
 
 

@@ -62,7 +62,7 @@ class CampaignRow(SQLModel, table=True):
 class EpisodeRow(SQLModel, table=True):
     """`agent_spec` is `runner_agent.protocol.Agent` without secrets; `result` the summary of the verdict,
     `retry_of` the ended episode that someone asked to have tried afresh; `pinned_runner` and `pinned_gpu` where alone
-    a canary may run."""
+    a canary may run, or a preflight of one machine."""
 
     __tablename__: ClassVar[Any] = "episode"
     __table_args__ = (Index("episode_served", "submitter", "started_at"),)
@@ -94,8 +94,9 @@ class EpisodeRow(SQLModel, table=True):
 
 
 class AttemptRow(SQLModel, table=True):
-    """One try, on the device `gpu` or on any. At most one of an episode is live: the partial index holds that against
-    any bug above it."""
+    """One try, on the device `gpu` or on any; `drivers`: what its runner had when it was launched
+    (`drivers_fingerprint`). At most one of an episode is live: the partial index holds that against any bug above
+    it."""
 
     __tablename__: ClassVar[Any] = "attempt"
     __table_args__ = (
@@ -115,6 +116,7 @@ class AttemptRow(SQLModel, table=True):
     fence: int
     created_at: datetime = _moment()
     gpu: str = ""
+    drivers: str = ""
     status: dict[str, Any] | None = _json(nullable=True)
     observed_at: datetime | None = _moment(nullable=True)
     reported_boot_id: str = ""
@@ -124,6 +126,21 @@ class AttemptRow(SQLModel, table=True):
     ended: str | None = None
     ended_at: datetime | None = _moment(nullable=True)
     acknowledged_at: datetime | None = _moment(nullable=True)
+
+
+class AcceptanceRow(SQLModel, table=True):
+    """What the newest preflight of a campaign found on a runner with those devices and drivers: `domain.proof.Proof`.
+    The last write wins."""
+
+    __tablename__: ClassVar[Any] = "acceptance"
+
+    campaign_id: str = Field(primary_key=True, foreign_key="campaign.id")
+    runner: str = Field(primary_key=True, foreign_key="runner.name", index=True)
+    drivers: str = Field(primary_key=True)
+    accepted: bool
+    detail: str = ""
+    episode_id: str = Field(foreign_key="episode.id")
+    at: datetime = _moment()
 
 
 class RunnerRow(SQLModel, table=True):

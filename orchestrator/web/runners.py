@@ -12,6 +12,7 @@ from orchestrator.errors import BadInput, Conflict, LinkError
 from orchestrator.machines import ssh, ssh_connect
 from orchestrator.service.canary import last_canary
 from orchestrator.service.services import Services
+from orchestrator.store.acceptance import answers_of, drivers_of_row
 from orchestrator.store.changes import log_runner_event
 from orchestrator.store.fleet import load_fleet
 from orchestrator.store.queries import find_runner, last_judged, list_runners, runner_events_of
@@ -28,7 +29,7 @@ from orchestrator.web.new_runner import (
     refuse_twin,
 )
 from orchestrator.web.overview import view_of
-from orchestrator.web.views import runner_event_view
+from orchestrator.web.views import proof_view, runner_event_view
 
 
 def runner_routes(services: Services) -> APIRouter:
@@ -83,6 +84,9 @@ def runner_routes(services: Services) -> APIRouter:
             judged = {**runner_event_view(changed), **changed.data} if changed else None
             events = [runner_event_view(event) for event in runner_events_of(session, name)]
             told = {"judged": judged, "canary": last_canary(session, name), "events": events}
+            told["campaigns"] = [
+                proof_view(proof, named, drivers_of_row(row)) for proof, named in answers_of(session, name)
+            ]
             return {**_view(session, services, row), **told}
 
     return router

@@ -9,7 +9,15 @@ from typing import Any
 
 from orchestrator.domain.device import Device
 from orchestrator.domain.runner import Runner, shown_state
-from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow, EventRow, RunnerEventRow, RunnerRow
+from orchestrator.store.tables import (
+    AcceptanceRow,
+    AttemptRow,
+    CampaignRow,
+    EpisodeRow,
+    EventRow,
+    RunnerEventRow,
+    RunnerRow,
+)
 
 Json = dict[str, Any]
 
@@ -87,6 +95,20 @@ def event_view(row: EventRow) -> Json:
 
 def runner_event_view(row: RunnerEventRow) -> Json:
     return {"at": moment(row.at), "event": row.event, "actor": row.actor, "data": row.data}
+
+
+def proof_view(row: AcceptanceRow, campaign: str, drivers: str) -> Json:
+    """`drivers`: what the runner has now; what was found under others is not `in_force`."""
+    return {
+        "campaign": campaign,
+        "campaign_id": row.campaign_id,
+        "accepted": row.accepted,
+        "detail": row.detail,
+        "episode": row.episode_id,
+        "drivers": row.drivers,
+        "in_force": row.drivers == drivers,
+        "at": moment(row.at),
+    }
 
 
 def runner_view(row: RunnerRow, runner: Runner, running: list[str], on_devices: Mapping[str, str]) -> Json:

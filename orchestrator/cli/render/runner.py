@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.cli.answers import LastCanary, Runner
+from orchestrator.cli.answers import LastCanary, Proof, Runner
 from orchestrator.cli.render import values
 from orchestrator.cli.render.devices import device_facts, gpu_names
 from orchestrator.cli.render.tables import Column
@@ -66,7 +66,8 @@ def details(runner: Runner) -> Iterator[str]:
     hello = runner.hello or {}
     told = {name.replace("_", " "): hello.get(name) for name in _TOLD}
     devices = (fact for device in runner.devices for fact in device_facts(device))
-    for name, value in (*facts.items(), *devices, *told.items()):
+    proofs = (_proof(proof) for proof in runner.campaigns if proof.in_force)
+    for name, value in (*facts.items(), *proofs, *devices, *told.items()):
         if value not in (None, "", values.NONE):
             yield f"  {name:<17} {value}"
     tools = hello.get("tools")
@@ -90,6 +91,13 @@ def _canary(last: LastCanary | None) -> str:
     verdict = {True: "passed", False: "failed", None: last.phase}[last.passed]
     at = f" at {values.time(last.ended_at)}" if last.ended_at else ""
     return f"{last.episode} {verdict}{at}" + (f": {last.reason}" if last.reason else "")
+
+
+def _proof(proof: Proof) -> tuple[str, str]:
+    by = f"(preflight {proof.episode}, {values.time(proof.at)})"
+    if proof.accepted:
+        return "proven for", f"{proof.campaign} {by}"
+    return "refused", f"{proof.campaign} {by}: {proof.detail}"
 
 
 _TOLD = (

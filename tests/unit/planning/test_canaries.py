@@ -13,6 +13,7 @@ from orchestrator.domain.episode import Episode, EpisodeKind
 from orchestrator.domain.fleet import FleetState
 from orchestrator.domain.phases import Phase
 from orchestrator.domain.power import LetSleep, Wake
+from orchestrator.domain.proof import Proof, Proofs
 from orchestrator.domain.runner import Power, Runner, Service
 from orchestrator.planning.canaries import explain_due
 from orchestrator.planning.explain import explain
@@ -66,6 +67,13 @@ def test_a_suspect_machine_gets_a_canary_of_the_newest_campaign_that_was_accepte
 def test_a_campaign_that_the_device_cannot_run_proves_nothing() -> None:
     large = replace(NEW, needs_vram_bytes=48 * 1024**3)
     assert [action.campaign_id for action in begun(state(accepted=(OLD, large)))] == ["old"]
+
+
+def test_a_campaign_that_the_machine_refused_proves_nothing_of_it() -> None:
+    refused = Proof(campaign_id="new", runner="local", drivers="", accepted=False)
+    picture = state(proofs=Proofs(refused={"new": {"local": refused}}))
+    assert [action.campaign_id for action in begun(picture)] == ["old"]
+    assert begun(replace(picture, accepted=(NEW,))) == []
 
 
 def test_the_device_under_suspicion_comes_first_and_one_of_software_last() -> None:
@@ -150,7 +158,7 @@ def test_it_waits_for_a_slot_and_runs_nowhere_else() -> None:
 
 def test_a_canary_whose_machine_was_retired_is_over() -> None:
     picture = state(runners=(machine(service=Service.RETIRED),), episodes=(canary(),))
-    assert planned(picture) == (EndCancelled(episode_id="k1", attempt_id=None),)
+    assert planned(picture) == (EndCancelled(episode_id="k1", attempt_id=None, detail="local is gone"),)
 
 
 def test_a_sleeping_machine_is_woken_for_its_canary_and_not_sent_back_to_sleep_before_it() -> None:

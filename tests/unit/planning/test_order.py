@@ -16,6 +16,7 @@ from orchestrator.domain.episode import Acceptance, Attempt, Episode, EpisodeKin
 from orchestrator.domain.fleet import FleetState
 from orchestrator.domain.phases import Phase
 from orchestrator.domain.power import PowerFacts, Warmth
+from orchestrator.domain.proof import Proof, Proofs
 from orchestrator.domain.runner import Operation, Power, Prices, Runner, Service
 from orchestrator.domain.wake import SleepKind, WakeStage
 from orchestrator.planning.plan import plan
@@ -100,7 +101,7 @@ def one_episode(dice: Random, episode_id: str) -> tuple[Episode, Attempt | None]
         "avoids": frozenset(some(dice, 1)),
         "not_before": dice.choice((None, None, NOW - seconds(1), NOW + seconds(9))),
         "cancel_requested": dice.random() < 0.1,
-        **(pins if kind is EpisodeKind.CANARY else {}),
+        **(pins if kind is EpisodeKind.CANARY or (kind is EpisodeKind.PREFLIGHT and dice.random() < 0.6) else {}),
     }
     phase = dice.choice((Phase.QUEUED, Phase.QUEUED, Phase.QUEUED, *HELD))
     if phase in (Phase.QUEUED, Phase.ASSIGNED):
@@ -131,7 +132,15 @@ def fleet_of(dice: Random) -> FleetState:
         accepted=tuple(one for one in campaigns if one.acceptance is Acceptance.ACCEPTED),
         power={name: power_of(dice, name) for name in some(dice, 4)},
         warmth=Warmth(base={n: n for n in CAMPAIGNS}, runners={n: frozenset(some(dice, 2)) for n in CAMPAIGNS}),
+        proofs=Proofs(
+            unproven={name: frozenset(some(dice, 2)) for name in CAMPAIGNS[:2]},
+            refused={name: {on: refusal(name, on) for on in some(dice, 1)} for name in CAMPAIGNS[1:]},
+        ),
     )
+
+
+def refusal(campaign_id: str, on: str) -> Proof:
+    return Proof(campaign_id=campaign_id, runner=on, drivers="", accepted=False)
 
 
 def shuffled(fleet: FleetState, dice: Random) -> FleetState:
@@ -143,8 +152,12 @@ def shuffled(fleet: FleetState, dice: Random) -> FleetState:
         base={name: fleet.warmth.base[name] for name in mixed(fleet.warmth.base)},
         runners={name: fleet.warmth.runners[name] for name in mixed(fleet.warmth.runners)},
     )
+    proofs = Proofs(
+        unproven={name: fleet.proofs.unproven[name] for name in mixed(fleet.proofs.unproven)},
+        refused={name: fleet.proofs.refused[name] for name in mixed(fleet.proofs.refused)},
+    )
     piles = {name: mixed(getattr(fleet, name)) for name in ("runners", "episodes", "attempts", "campaigns", "accepted")}
-    return FleetState(**piles, power=power, warmth=warmth)
+    return FleetState(**piles, power=power, warmth=warmth, proofs=proofs)
 
 
 @settings(max_examples=60, deadline=None)
@@ -160,5 +173,6 @@ def test_the_order_of_what_is_known_never_changes_a_plan(seed: int) -> None:
 def test_the_fleets_that_are_shuffled_have_plans_of_every_kind() -> None:
     """Else the test above would compare nothing with nothing."""
     plans = [plan(fleet_of(dice), policy, NOW) for dice in map(Random, range(60)) for policy in POLICIES]
-    wanted = {"Assign", "Release", "BeginLaunch", "BeginCanary", "Wake", "LetSleep", "Retry", "BeginCollect"}
+    wanted = {"Assign", "Release", "BeginLaunch", "BeginCanary", "BeginPreflight"}
+    wanted |= {"Wake", "LetSleep", "Retry", "BeginCollect"}
     assert {type(action).__name__ for actions in plans for action in actions} >= wanted

@@ -10,6 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from sqlmodel import select
 
 from orchestrator.domain.actions import Action
 from orchestrator.domain.phases import ENDED
@@ -17,10 +18,11 @@ from orchestrator.errors import Conflict, LinkError, LinkRefused
 from orchestrator.machines.fake import FakeAttempt
 from orchestrator.planning.plan import plan
 from orchestrator.service.again import retry
+from orchestrator.store.acceptance import forget_refusals
 from orchestrator.store.commit import commit
 from orchestrator.store.fleet import load_fleet
 from orchestrator.store.record import ask, record_report
-from orchestrator.store.tables import AttemptRow, EpisodeRow, RunnerRow
+from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow, RunnerRow
 from runner_agent.protocol import LaunchSpec, ReportRequest
 from tests.unit.service.leavings import Leavings, broke_down, leavings
 from tests.unit.service.rig import LIVING, POINTS, VERBS, Rig, Toy
@@ -205,6 +207,10 @@ class Happenings(RuleBasedStateMachine):
         self.boots += 1
         self.rig.runners[runner].reboot(f"another-boot-{self.boots}")
 
+    @rule(runner=runners, version=st.integers(1, 2))
+    def a_runner_has_other_drivers(self, runner: str, version: int) -> None:
+        self.rig.update_drivers(runner, f"radv 25.0.{version}")
+
     @rule(which=any_of)
     def a_folder_is_lost(self, which: int) -> None:
         names = sorted((known.status.episode_id, known.status.fence, name) for name, known in self.known().items())
@@ -275,6 +281,9 @@ class Happenings(RuleBasedStateMachine):
         self.rig.heal()
         self.rig.restart()
         self.rig.leave = self.rig.prove = leavings
+        with self.rig.store.writing() as session:
+            for row in session.exec(select(CampaignRow)).all():
+                forget_refusals(session, row.id)
         self.plans.clear()
         for name, wire in self.rig.wires.items():
             wire.delayed = 0

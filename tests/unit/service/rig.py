@@ -24,10 +24,12 @@ from orchestrator.settings import Settings
 from orchestrator.store.engine import Store, open_store
 from orchestrator.store.outbox import drop_claims
 from orchestrator.store.record import record_status
-from orchestrator.store.tables import CampaignRow, EpisodeRow, EventRow, OutboxRow, RunnerRow
-from runner_agent.protocol import AttemptStatus
+from orchestrator.store.tables import AcceptanceRow, CampaignRow, EpisodeRow, EventRow, OutboxRow, RunnerRow
+from runner_agent.device_tags import drivers_fingerprint
+from runner_agent.protocol import AttemptStatus, Gpu
 from tests.integration.service.toy import make_toy
 from tests.unit.planning.builders import NOW
+from tests.unit.planning.builders import gpu as a_gpu
 from tests.unit.service.leavings import Leavings, leavings
 from tests.unit.service.parts import Bell, Clock, Died, MortalStore, Wire
 from tests.unit.service.sight import Sight
@@ -124,10 +126,13 @@ class Rig(Sight):
         return [row.id for row in submit(self.services, asked)[1]]
 
     def submit_accepted(self, *agents: str, count: int = 1, by: str = "") -> list[str]:
-        """As if the campaign's preflight had been there before."""
+        """As if the campaign's preflights had been there before, on each runner as it is now."""
         ids = self.submit(*agents, count=count, by=by)
         with self.services.store.writing() as session:
             session.execute(update(CampaignRow).values(acceptance="accepted"))
+            for preflight in self.preflights():
+                for name, link in self.runners.items():
+                    session.merge(proven(preflight, name, link.said.gpus))
             session.execute(
                 update(EpisodeRow).where(col(EpisodeRow.kind) == "preflight").values(phase="DONE", ended_at=NOW)
             )
@@ -150,6 +155,8 @@ class Rig(Sight):
             session.execute(text("PRAGMA defer_foreign_keys=ON"))
             for old, new in names.items():
                 session.execute(update(EventRow).where(col(EventRow.episode_id) == old).values(episode_id=new))
+                proof = update(AcceptanceRow).where(col(AcceptanceRow.episode_id) == old)
+                session.execute(proof.values(episode_id=new))
                 session.execute(update(EpisodeRow).where(col(EpisodeRow.id) == old).values(id=new))
 
     # What time does.
@@ -247,6 +254,12 @@ class Rig(Sight):
 
     # What befalls the runners.
 
+    def update_drivers(self, runner: str = "local", driver: str = "radv 25.0.0") -> None:
+        """Of each of its devices; a machine without one gets one."""
+        link = self.runners[runner]
+        gpus = tuple(replace(gpu, driver=driver) for gpu in link.said.gpus) or (a_gpu(driver=driver),)
+        link.said = replace(link.said, gpus=gpus)
+
     def cut(self, runner: str = "local") -> None:
         self.runners[runner].unreachable = "no answer in 20 s"
 
@@ -291,6 +304,17 @@ class Rig(Sight):
             self.work(canaries_only=phase in ("QUEUED", "ASSIGNED", "LAUNCHING", "RUNNING"))
             self.bell.tick()
         self.answer_one()
+
+
+def proven(preflight: EpisodeRow, runner: str, gpus: tuple[Gpu, ...]) -> AcceptanceRow:
+    return AcceptanceRow(
+        campaign_id=preflight.campaign_id,
+        runner=runner,
+        drivers=drivers_fingerprint(gpus),
+        accepted=True,
+        episode_id=preflight.id,
+        at=NOW,
+    )
 
 
 def runner_row(name: str, slots: int) -> RunnerRow:

@@ -11,7 +11,7 @@ from orchestrator.domain.phases import ENDED
 from orchestrator.machines.fake import FakeLink
 from orchestrator.service.services import Services
 from orchestrator.store.outbox import due_acts
-from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow, OutboxRow
+from orchestrator.store.tables import AcceptanceRow, AttemptRow, CampaignRow, EpisodeRow, OutboxRow
 from tests.unit.service.parts import Clock, MortalStore
 
 
@@ -34,7 +34,18 @@ class Sight:
         return next(row for row in self.rows(EpisodeRow) if row.id == episode_id)
 
     def preflights(self) -> list[EpisodeRow]:
-        return [row for row in self.rows(EpisodeRow) if row.kind == "preflight"]
+        """Those that accept a campaign."""
+        return [row for row in self.rows(EpisodeRow) if row.kind == "preflight" and not row.pinned_runner]
+
+    def proving(self) -> list[EpisodeRow]:
+        """Preflights that prove a campaign on one more runner, in their order."""
+        rows = [row for row in self.rows(EpisodeRow) if row.kind == "preflight" and row.pinned_runner]
+        return sorted(rows, key=lambda row: (row.submitted_at, row.pinned_runner))
+
+    def answers(self) -> dict[str, bool]:
+        """By runner, whether it accepted the campaign under the drivers that it had then; the newest."""
+        rows = sorted(self.rows(AcceptanceRow), key=lambda row: row.at)
+        return {row.runner: row.accepted for row in rows}
 
     def campaign(self) -> CampaignRow:
         (row,) = self.rows(CampaignRow)
@@ -77,4 +88,5 @@ class Sight:
             sorted((r.id, str(r.status), r.failure, r.ended, r.acknowledged_at) for r in self.rows(AttemptRow)),
             sorted((r.kind, r.attempt_id, r.done_at is not None) for r in self.rows(OutboxRow)),
             sorted((r.id, r.acceptance, r.acceptance_detail) for r in self.rows(CampaignRow)),
+            sorted((r.runner, r.drivers, r.accepted, r.episode_id) for r in self.rows(AcceptanceRow)),
         )

@@ -13,7 +13,7 @@ from hypothesis.stateful import invariant, run_state_machine_as_test
 from orchestrator.domain.phases import ENDED, LEASED
 from orchestrator.planning.explain import explain
 from orchestrator.store.fleet import load_fleet
-from orchestrator.store.tables import AttemptRow, EpisodeRow, OutboxRow
+from orchestrator.store.tables import AcceptanceRow, AttemptRow, EpisodeRow, OutboxRow
 from tests.unit.service.machine import Happenings
 from tests.unit.service.rig import LIVING, Toy
 
@@ -27,6 +27,7 @@ class AnyOrder(Happenings):
         super().__init__()
         self.fences: dict[str, int] = {}
         self.over: dict[str, Any] = {}
+        self.proven: set[str] = set()
 
     @invariant()
     def what_holds_at_every_moment(self) -> None:
@@ -39,10 +40,12 @@ class AnyOrder(Happenings):
         self.no_result_without_its_artifacts(episodes, attempts)
         self.no_runner_holds_more_than_its_slots(episodes)
         self.one_canary_lives_per_machine(episodes)
-        self.canaries_run_where_they_are_pinned(episodes, attempts)
+        self.one_preflight_lives_per_campaign_and_machine(episodes)
+        self.what_is_pinned_runs_there(episodes, attempts)
+        self.no_episode_is_begun_where_its_campaign_is_unproven(episodes, attempts)
 
     def no_submitted_episode_is_missing(self, episodes: list[EpisodeRow]) -> None:
-        assert sorted(self.submitted) == sorted(row.id for row in episodes if row.kind != "canary")
+        assert sorted(self.submitted) == sorted(row.id for row in episodes if not row.pinned_runner)
 
     def one_attempt_lives_in_the_database(self, episodes: list[EpisodeRow], attempts: list[AttemptRow]) -> None:
         live = Counter(row.episode_id for row in attempts if row.ended is None)
@@ -86,8 +89,21 @@ class AnyOrder(Happenings):
         canaries = Counter(row.pinned_runner for row in episodes if row.kind == "canary" and row.phase not in ENDED)
         assert all(count == 1 for count in canaries.values())
 
-    def canaries_run_where_they_are_pinned(self, episodes: list[EpisodeRow], attempts: list[AttemptRow]) -> None:
-        pinned = {row.id: row.pinned_runner for row in episodes if row.kind == "canary"}
+    def one_preflight_lives_per_campaign_and_machine(self, episodes: list[EpisodeRow]) -> None:
+        open_ones = [row for row in episodes if row.kind == "preflight" and row.phase not in ENDED]
+        live = Counter((row.campaign_id, row.pinned_runner) for row in open_ones)
+        assert all(count == 1 for count in live.values())
+
+    def no_episode_is_begun_where_its_campaign_is_unproven(
+        self, episodes: list[EpisodeRow], attempts: list[AttemptRow]
+    ) -> None:
+        """Drivers may change between a plan and its commit, so what counts is that it was proven there at all."""
+        self.proven |= {row.runner for row in self.rig.rows(AcceptanceRow) if row.accepted}
+        agents = {row.id for row in episodes if row.kind == "episode"}
+        assert {row.runner for row in attempts if row.episode_id in agents} <= self.proven
+
+    def what_is_pinned_runs_there(self, episodes: list[EpisodeRow], attempts: list[AttemptRow]) -> None:
+        pinned = {row.id: row.pinned_runner for row in episodes if row.pinned_runner}
         assert all(pinned.get(row.episode_id, row.runner) == row.runner for row in attempts)
 
     def no_runner_holds_more_than_its_slots(self, episodes: list[EpisodeRow]) -> None:

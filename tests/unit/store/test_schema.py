@@ -38,7 +38,7 @@ ROWS = (
 """In every table that others refer to; as revision 0001 has them."""
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0005"])
 def test_a_database_of_an_older_version_keeps_its_rows(tmp_path: Path, revision: str) -> None:
     file = tmp_path / "a.sqlite3"
     config = migration_config()
