@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PYTHON ?=
 PYTEST_ARGS ?=
 # End-to-end tests measure throughput: nothing runs beside them.
-SPREAD := -n auto --dist loadfile
+SPREAD := -n auto --dist loadfile --no-loadscope-reorder
 ONLY ?=
 SEED ?=
 PARTS ?=

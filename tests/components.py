@@ -49,7 +49,7 @@ def _bwrap() -> str:
         ["bwrap", "--ro-bind", "/", "/", "--unshare-pid", "true"],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=150,
         check=False,
     )
     return "" if tried.returncode == 0 else f"cannot make a sandbox here: {tried.stderr.strip()}"
@@ -77,7 +77,7 @@ def _mount_namespace() -> str:
     if problem := _program("unshare"):
         return problem
     argv = ["unshare", "--mount", "true"]
-    tried = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    tried = subprocess.run(argv, capture_output=True, text=True, timeout=150, check=False)
     return "" if tried.returncode == 0 else f"cannot be made by this account: {tried.stderr.strip()}"
 
 
@@ -115,7 +115,7 @@ def _root() -> str:
         ["unshare", "--net", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=150,
         check=False,
     )
     return "" if tried.returncode == 0 else f"cannot make namespaces and mounts: {tried.stderr.strip()}"

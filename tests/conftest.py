@@ -6,11 +6,12 @@ import os
 import signal
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.components import in_ci
 
-settings.register_profile("matins", deadline=None, print_blob=True)
+# A slow machine is no fault of a test.
+settings.register_profile("matins", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("matins")
 
 for _name in [name for name in os.environ if name.startswith("MATINS_")]:

@@ -137,7 +137,7 @@ class FaultProxy:
         self._do(change)
 
     def _do(self, act: Callable[[], object]) -> None:
-        asyncio.run_coroutine_threadsafe(act(), self._loop).result(timeout=30)  # pyright: ignore[reportArgumentType]
+        asyncio.run_coroutine_threadsafe(act(), self._loop).result(timeout=150)  # pyright: ignore[reportArgumentType]
 
     async def _listen(self) -> None:
         if self._server is None:

@@ -3,12 +3,13 @@ line beside it."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,8 +17,15 @@ from typing import Any, Self
 
 import httpx
 
+from tests.preloaded import Place, Process, preloaded
+
 START_LIMIT_S = 60.0
 POLL_S = 0.1
+SLOWER_MOST = 5.0
+"""Limits are those of a quiet machine: a slow or busy one has so many times as long before a test gives up."""
+
+PORTS = range(10_000, 32_000)
+"""Below those that the kernel gives to outgoing connections: nobody's takes a port while its server is started anew."""
 
 Json = dict[str, Any]
 
@@ -25,12 +33,20 @@ Json = dict[str, Any]
 class Part:
     """One process of an orchestrator, logging to `log`: `matins NAME`, unless `command` says otherwise."""
 
-    def __init__(self, name: str, environment: dict[str, str], log: Path, command: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        environment: dict[str, str],
+        log: Path,
+        command: Sequence[str] = (),
+        place: Place | None = None,
+    ) -> None:
         self.name = name
-        self.command = command or (sys.executable, "-m", "orchestrator.cli", name)
+        self.command = command
+        self.place = place
         self.log = log
         self._environment = environment
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Process | None = None
 
     @property
     def pid(self) -> int:
@@ -40,13 +56,12 @@ class Part:
     def start(self, **settings: str) -> None:
         """`settings` are of this run alone."""
         more = {f"MATINS_{name.upper()}": value for name, value in settings.items()}
+        environment = {**self._environment, **more}
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                self.command,
-                env={**self._environment, **more},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+            self.process = (
+                subprocess.Popen(self.command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                if self.command
+                else preloaded().start([self.name], environment, log, place=self.place)
             )
 
     def runs(self) -> bool:
@@ -56,7 +71,7 @@ class Part:
         """kill -9: nothing in it gets a chance to tidy up."""
         self.signal(signal.SIGKILL)
         assert self.process is not None
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=30 * SLOWER_MOST)
 
     def freeze(self) -> None:
         self.signal(signal.SIGSTOP)
@@ -76,7 +91,7 @@ class Part:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
             try:
-                self.process.wait(timeout=30)
+                self.process.wait(timeout=30 * SLOWER_MOST)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 raise
@@ -105,16 +120,20 @@ class Orchestrator:
     def _make_parts(self) -> list[Part]:
         return [self._part("up")]
 
+    place: Place | None = None
+    """Where its processes and commands run; None: where the test does."""
+
     def _part(self, name: str, label: str = "", command: Sequence[str] = ()) -> Part:
-        return Part(name, self._environment, self.home.parent / f"{self.home.name}-{label or name}.log", command)
+        log = self.home.parent / f"{self.home.name}-{label or name}.log"
+        return Part(name, self._environment, log, command, self.place)
 
     @property
-    def _server(self) -> subprocess.Popen[bytes] | None:
+    def _server(self) -> subprocess.Popen[bytes] | Process | None:
         """The process of the part that answers."""
         return self.parts[0].process
 
     @_server.setter
-    def _server(self, process: subprocess.Popen[bytes]) -> None:
+    def _server(self, process: subprocess.Popen[bytes] | Process) -> None:
         self.parts[0].process = process
 
     @property
@@ -143,15 +162,7 @@ class Orchestrator:
         return self._answers()
 
     def matins(self, *arguments: str, limit_s: float = 120.0) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "orchestrator.cli", *arguments],
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=limit_s,
-            check=False,
-        )
+        return preloaded().run(arguments, self._environment, limit_s * SLOWER_MOST, self.place)
 
     def json(self, *arguments: str) -> Any:
         """What a command prints with --json; it must succeed."""
@@ -166,7 +177,7 @@ class Orchestrator:
     def get(self, path: str) -> Json:
         """An answer of the API: what a test asks often, without starting a command each time."""
         token = (self.home / "token").read_text("utf-8").strip()
-        answer = httpx.get(f"{self.url}/api/v1/{path}", headers={"Authorization": f"Bearer {token}"}, timeout=30)
+        answer = httpx.get(f"{self.url}/api/v1/{path}", headers={"Authorization": f"Bearer {token}"}, timeout=120)
         assert answer.status_code == 200, f"{path}: {answer.text}{self.tail()}"
         return answer.json()
 
@@ -189,7 +200,7 @@ class Orchestrator:
     def _answers(self) -> bool:
         assert self.parts[0].runs(), f"the server ended\n{self.tail()}"
         try:
-            return httpx.get(f"{self.url}/api/v1/health", timeout=5).status_code == 200
+            return httpx.get(f"{self.url}/api/v1/health", timeout=20).status_code == 200
         except httpx.TransportError:
             return False
 
@@ -220,7 +231,8 @@ class ScaledOrchestrator(Orchestrator):
 
 
 def wait_for(holds: Callable[[], bool], limit_s: float, explain: Callable[[], str]) -> None:
-    """Poll until it holds; fail with an explanation after `limit_s`."""
+    """Poll until it holds; fail with an explanation after `limit_s`, SLOWER_MOST times over."""
+    limit_s *= SLOWER_MOST
     deadline = time.monotonic() + limit_s
     while not holds():
         assert time.monotonic() < deadline, f"not within {limit_s:.0f} s\n{explain()}"
@@ -228,6 +240,8 @@ def wait_for(holds: Callable[[], bool], limit_s: float, explain: Callable[[], st
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    while True:
+        port = random.SystemRandom().choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port

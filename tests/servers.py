@@ -63,14 +63,14 @@ class Server:
         """As an operator stops it: what was asked of it is written first, and every connection is cut."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
-            self._process.wait(timeout=60)
+            self._process.wait(timeout=300)
 
     def kill(self) -> None:
         """kill -9 of the server and all its children."""
         assert self._process is not None
         for pid in (*self._family(), self._process.pid):
             _signal(pid, signal.SIGKILL)
-        self._process.wait(timeout=30)
+        self._process.wait(timeout=150)
 
     def freeze(self) -> None:
         """Connections stay, and nothing is answered."""
@@ -142,7 +142,7 @@ class PostgreSQL(Server):
             password=PASSWORD,
             dbname=database,
             autocommit=True,
-            connect_timeout=5,
+            connect_timeout=20,
         )
 
     def url(self, database: str) -> str:
@@ -164,7 +164,7 @@ class Redis(Server):
         return ["redis-server", *(part for name, value in settings.items() for part in (f"--{name}", value))]
 
     def client(self) -> redis.Redis:
-        return redis.Redis(host="127.0.0.1", port=self.port, socket_timeout=10, socket_connect_timeout=2)
+        return redis.Redis(host="127.0.0.1", port=self.port, socket_timeout=30, socket_connect_timeout=10)
 
     def answers(self) -> bool:
         try:

@@ -125,7 +125,7 @@ class Sshd:
     def _end(self, number: signal.Signals) -> None:
         if self._listener is not None:
             self._listener.send_signal(number)
-            self._listener.wait(timeout=30)
+            self._listener.wait(timeout=150)
             self._listener = None
 
     def _write_config(self) -> Path:
@@ -152,7 +152,7 @@ LogLevel VERBOSE
     def _answers(self) -> bool:
         assert self._listener is not None and self._listener.poll() is None, f"sshd ended\n{self.log()}"
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as probe:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=20) as probe:
                 if probe.recv(4) != b"SSH-":
                     return False
                 self._probes += 1
@@ -194,6 +194,6 @@ def _kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         return
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while any(each == pid for each, _, _ in _processes()) and time.monotonic() < deadline:
         time.sleep(0.01)

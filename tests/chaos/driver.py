@@ -26,7 +26,7 @@ SELDOM = 0.12
 """The chance, at each look, that new episodes come to machines that sleep: else they never would."""
 PAUSE_S = 0.05
 LONGER_AT_MOST = 16
-HEALED_WITHIN_S = 240.0
+HEALED_WITHIN_S = 60.0
 
 
 @dataclass

@@ -29,7 +29,7 @@ SETTINGS = {
 }
 SLEEPS = {"gpu01": "power-off", "gpu02": "suspend", "gpu03": "power-off"}
 ASLEEP = ("off", "suspended")
-READY_WITHIN_S = 400.0
+READY_WITHIN_S = 180.0
 HOME = ".matins-runner"
 
 
@@ -81,14 +81,15 @@ class LabApi(Api):
 
 
 @contextlib.contextmanager
-def running_lab(folder: Path) -> Iterator[Rig]:
-    """A rig with an accepted campaign, whose first episode woke the machine that it ran on."""
+def running_lab(folder: Path, session_s: int = 40, **settings: str) -> Iterator[Rig]:
+    """A rig with an accepted campaign, whose first episode woke the machine that it ran on. `settings` go before
+    SETTINGS."""
     need("bwrap", "git")
     home = folder / "home"
-    campaign = make_quick_toy(folder, home / "token")
+    campaign = make_quick_toy(folder, home / "token", session_s)
     with ExitStack() as stack:
         lab = stack.enter_context(FleetLab(len(SLEEPS), shared=[folder]))
-        matins = LabOrchestrator(lab, home, agents_path=str(folder / "agents"), **SETTINGS)
+        matins = LabOrchestrator(lab, home, agents_path=str(folder / "agents"), **{**SETTINGS, **settings})
         top = kernel.cgroup_top()
         assert top is not None
         machines = tuple(

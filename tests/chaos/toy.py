@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
+import re
 from pathlib import Path
 from typing import Any
 
 from tests.integration.service.toy import CAMPAIGN, make_toy
 
 SHORTER = {
-    "session_s = 4": "session_s = 40",
     '[[session]]\n[[session.turn]]\nwhen = "stopped-early"\nsay = "Finish every item."\n': "",
 }
 
@@ -23,8 +23,8 @@ run = ["sh", "-c", "sleep 3; echo 80 > speed; touch done.txt"]
 """
 
 
-def make_quick_toy(folder: Path, token_path: Path) -> Path:
-    """The campaign file. `replay:sleeper` works until it is cancelled, or 40 s; `replay:napper` for three."""
+def make_quick_toy(folder: Path, token_path: Path, session_s: int = 40) -> Path:
+    """The campaign file. `replay:sleeper` works until it is cancelled, or `session_s`; `replay:napper` for three."""
     path = make_toy(folder, token_path)
     (folder / "agents" / "napper").mkdir()
     (folder / "agents" / "napper" / "agent.toml").write_text(NAPPER)
@@ -32,6 +32,7 @@ def make_quick_toy(folder: Path, token_path: Path) -> Path:
     for old, new in SHORTER.items():
         assert old in text, f"the toy has no {old!r} any more"
         text = text.replace(old, new)
+    text = re.sub(r"\bsession_s = \d+", f"session_s = {session_s}", text)
     path.write_text(text)
     return path
 

@@ -19,7 +19,7 @@ from tests.fleet_lab import kernel, world
 
 SSHD = "/usr/sbin/sshd"
 POLL_S = 0.01
-PORT_LIMIT_S = 20.0
+PORT_LIMIT_S = 100.0
 LISTENING = ":0016 00000000:0000 0A"  # /proc/net/tcp: port 22, state LISTEN
 
 

@@ -22,7 +22,7 @@ DETACH = 2
 # linux/prctl.h
 SET_NAME = 15
 
-FREEZE_LIMIT_S = 5.0
+FREEZE_LIMIT_S = 30.0
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -107,7 +107,7 @@ def set_frozen(group: Path, frozen: bool) -> None:
         time.sleep(0.002)
 
 
-def remove_group(group: Path, wait_s: float = 5.0) -> None:
+def remove_group(group: Path, wait_s: float = 30.0) -> None:
     """Kills what is in it and takes it away, with the groups below it."""
     deadline = time.monotonic() + wait_s
     while group.exists() and time.monotonic() < deadline:

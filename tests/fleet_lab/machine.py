@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tests.fleet_lab.faults import FaultName
 from tests.fleet_lab.magic import MagicPacket
 from tests.fleet_lab.power import Blueprint, Power
+from tests.orchestrator import SLOWER_MOST
 
 if TYPE_CHECKING:
     from tests.fleet_lab.lab import FleetLab
@@ -57,6 +58,11 @@ class Machine:
         return [packet for packet in self._heard() if packet.mac != self.mac]
 
     @property
+    def heard(self) -> int:
+        """How many magic packets reached its cable, for whomever; what one does to it is done once it counts."""
+        return self._state()["packets"]
+
+    @property
     def home(self) -> Path:
         """Root's home in it, to look at from outside; see FleetLab.disk."""
         return self._lab.disk(self.name) / "home"
@@ -90,8 +96,8 @@ class Machine:
         self._press("cut")
 
     def wait_until(self, *powers: Power, limit_s: float = WAIT_S) -> Power:
-        """Until its power is one of these; which. Fails after `limit_s`."""
-        deadline = time.monotonic() + limit_s
+        """Until its power is one of these; which. Fails after `limit_s`, SLOWER_MOST times over."""
+        deadline = time.monotonic() + limit_s * SLOWER_MOST
         while (power := self.power) not in powers:
             assert time.monotonic() < deadline, f"{self.name} is {power}, not {' or '.join(powers)}\n{self.log}"
             time.sleep(POLL_S)
@@ -101,7 +107,7 @@ class Machine:
         """As `ethtool -s eth0 wol` in it: g, gs or d."""
         (self._lab.disk(self.name) / "board/wol").write_text(f"{wol}\n")
 
-    def ssh(self, *command: str, limit_s: float = 20.0, **options: Any) -> subprocess.CompletedProcess[str]:
+    def ssh(self, *command: str, limit_s: float = 100.0, **options: Any) -> subprocess.CompletedProcess[str]:
         """Runs a command in it from the orchestrator's namespace; `options` are subprocess.run's."""
         return self._lab.run(self.ssh_command(*command), limit_s=limit_s, **options)
 
@@ -114,7 +120,7 @@ class Machine:
             "GlobalKnownHostsFile": "/dev/null",
             "StrictHostKeyChecking": "yes",
             "BatchMode": "yes",
-            "ConnectTimeout": "5",
+            "ConnectTimeout": "30",
             "IdentitiesOnly": "yes",
             # The default, sntrup761, is most of what a login here would take.
             "KexAlgorithms": "curve25519-sha256",

@@ -72,6 +72,6 @@ def _cable(near: str, far: str, network: int) -> None:
 
 def _ip(*commands: str) -> None:
     batch = "".join(f"{command}\n" for command in commands)
-    done = subprocess.run(["ip", "-batch", "-"], input=batch, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(["ip", "-batch", "-"], input=batch, capture_output=True, text=True, timeout=120, check=False)
     if done.returncode != 0:
         raise OSError(f"ip: {done.stderr.strip()} in: {'; '.join(commands)}")

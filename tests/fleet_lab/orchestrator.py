@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 from tests.fleet_lab.lab import FleetLab
 from tests.fleet_lab.machine import Machine
-from tests.orchestrator import Json, Orchestrator, Part
+from tests.orchestrator import Json, Orchestrator
 
 
 class LabOrchestrator(Orchestrator):
@@ -16,6 +15,7 @@ class LabOrchestrator(Orchestrator):
 
     def __init__(self, lab: FleetLab, home: Path, **settings: str) -> None:
         self.lab = lab
+        self.place = lab.place
         super().__init__(home, **settings)
 
     def add(self, machine: Machine, *options: str) -> subprocess.CompletedProcess[str]:
@@ -23,16 +23,8 @@ class LabOrchestrator(Orchestrator):
         place = ("--host", machine.ip, "--user", machine.user, "--key", str(self.lab.key))
         return self.matins("runner", "add", machine.name, *place, "--host-key", machine.host_key, *options)
 
-    def matins(self, *arguments: str, limit_s: float = 120.0) -> subprocess.CompletedProcess[str]:
-        return self.lab.run(
-            [sys.executable, "-m", "orchestrator.cli", *arguments], limit_s=limit_s, env=self._environment
-        )
-
     def get(self, path: str) -> Json:
         return self.lab.call(super().get, path)
-
-    def _make_parts(self) -> list[Part]:
-        return [self._part("up", command=self.lab.command(sys.executable, "-m", "orchestrator.cli", "up"))]
 
     def _answers(self) -> bool:
         return self.lab.call(super()._answers)

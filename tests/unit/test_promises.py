@@ -47,6 +47,7 @@ def modules() -> dict[str, ast.Module]:
     }
 
 
+@cache
 def files_by_fault() -> dict[int, set[str]]:
     found: dict[int, set[str]] = defaultdict(set)
     for file, module in modules().items():

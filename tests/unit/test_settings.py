@@ -206,7 +206,7 @@ def _logged(log_format: str) -> list[dict[str, str]]:
         "logging.getLogger('some.library').warning('it is %d', 3)\n"
         "logging.getLogger('httpx').info('not shown')\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300, check=True)
     return [json.loads(line) for line in done.stderr.splitlines()]
 
 

@@ -54,7 +54,7 @@ class Playbook:
         )
         argv = [tool("ansible-playbook"), "-i", str(inventory), "matins.fleet.runner"]
         argv += ["-e", json.dumps({"ansible_ssh_common_args": options, **variables})]
-        return self.lab.run(argv, env=self.environment, cwd=self.folder, limit_s=140)
+        return self.lab.run(argv, env=self.environment, cwd=self.folder, limit_s=600)
 
     @staticmethod
     def counts(ended: subprocess.CompletedProcess[str]) -> dict[str, int]:
@@ -68,10 +68,10 @@ def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
     environment = {**os.environ, "ANSIBLE_HOME": str(folder / "home")}
     galaxy = [tool("ansible-galaxy"), "collection"]
     build = [*galaxy, "build", str(ROOT / "ansible"), "--output-path", str(folder)]
-    subprocess.run(build, check=True, env=environment, capture_output=True, timeout=60)
+    subprocess.run(build, check=True, env=environment, capture_output=True, timeout=300)
     (built,) = folder.glob("matins-fleet-*.tar.gz")
     install = [*galaxy, "install", "--offline", "-p", str(folder), str(built)]
-    subprocess.run(install, check=True, env=environment, capture_output=True, timeout=60)
+    subprocess.run(install, check=True, env=environment, capture_output=True, timeout=300)
     return folder
 
 

@@ -82,7 +82,7 @@ def test_groups_variables_and_ranges_come_to_the_same(tmp_path: Path, name: str,
     file.write_text(text, encoding="utf-8")
     argv = [tool("ansible-inventory"), "-i", str(file), "--list"]
     environment = {**os.environ, "ANSIBLE_HOME": str(tmp_path), "ANSIBLE_NOCOLOR": "1"}
-    told = subprocess.run(argv, check=True, capture_output=True, text=True, env=environment, timeout=60)
+    told = subprocess.run(argv, check=True, capture_output=True, text=True, env=environment, timeout=300)
     listed.write_text(told.stdout, encoding="utf-8")
 
     expected = _bodies(listed, group)

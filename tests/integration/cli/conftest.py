@@ -12,6 +12,7 @@ import pytest
 
 from orchestrator.cli.main import run
 from tests.integration.cli.fake_api import TOKEN, FakeApi
+from tests.orchestrator import free_port
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,7 @@ Matins = Callable[..., Outcome]
 
 @pytest.fixture
 def api() -> Iterator[FakeApi]:
-    fake = FakeApi()
+    fake = FakeApi(free_port())
     fake.start()
     yield fake
     fake.stop()

@@ -100,7 +100,7 @@ class FakeApi:
         if server is not None and self._thread is not None:
             server.shutdown()
             server.server_close()
-            self._thread.join(5)
+            self._thread.join(60)
 
     def away(self) -> bool:
         """Whether the next question gets no answer: connections outlive the server that took them."""

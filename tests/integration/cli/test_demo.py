@@ -168,7 +168,7 @@ def test_the_demo_starts_an_orchestrator_and_stops_the_one_it_started(
     assert (home / "up.log").stat().st_mode & 0o777 == 0o600
     assert "started `matins up`" in capsys.readouterr().err
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", port), timeout=5)
+        socket.create_connection(("127.0.0.1", port), timeout=60)
 
 
 def test_the_demo_leaves_alone_what_it_did_not_start(demo: Demo, matins: Matins) -> None:
@@ -207,5 +207,5 @@ def _free_port(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> int:
 
 def _git(folder: Path, *arguments: str) -> str:
     return subprocess.run(
-        ["git", *arguments], cwd=folder, check=True, capture_output=True, text=True, timeout=30
+        ["git", *arguments], cwd=folder, check=True, capture_output=True, text=True, timeout=150
     ).stdout.strip()

@@ -92,7 +92,7 @@ def test_watch_outlives_a_restart_of_the_orchestrator(api: FakeApi, start: Start
     _read_until(child.stderr, "Trying again")
     episode.steps, episode.ends = [last], {"phase": "DONE"}
     api.start()
-    out, err = child.communicate(timeout=30)
+    out, err = child.communicate(timeout=150)
     assert (child.returncode, out.split()[2]) == (0, "DONE")
     assert "test ok" in err and "build ok" not in err
 
@@ -141,7 +141,7 @@ def test_logs_follow_resumes_without_gap_or_doubling(api: FakeApi, start: Start)
     _read_until(child.stderr, "Trying again")
     episode.log, episode.log_ended = first + second, True
     api.start()
-    rest, _ = child.communicate(timeout=30)
+    rest, _ = child.communicate(timeout=150)
     assert child.returncode == 0
     assert "".join(read) + rest == first + second
 
@@ -153,7 +153,7 @@ def test_logs_follow_begins_anew_with_a_new_attempt(api: FakeApi, start: Start) 
     assert child.stdout is not None
     assert child.stdout.readline() == "first attempt\n"
     episode.log, episode.attempt, episode.log_ended = "the second one, which is longer\n", "two", True
-    out, err = child.communicate(timeout=30)
+    out, err = child.communicate(timeout=150)
     assert out == "the second one, which is longer\n"
     assert err.count("A new attempt began") == 1
 

@@ -32,7 +32,7 @@ def test_pull_makes_a_folder_that_sha256sum_verifies(matins: Matins, episode: Fa
     assert outcome.status == 0
     assert outcome.out == f"a1  4 files  683.8 KiB  verified  {FOLDER}\n"
     assert {str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*") if path.is_file()} == set(episode.files)
-    subprocess.run(["sha256sum", "-c", "--quiet", "SHA256SUMS"], cwd=FOLDER, check=True, timeout=30)
+    subprocess.run(["sha256sum", "-c", "--quiet", "SHA256SUMS"], cwd=FOLDER, check=True, timeout=150)
     assert [path.name for path in Path("out/decode").iterdir()] == ["a1"]
 
 

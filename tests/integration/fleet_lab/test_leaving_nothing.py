@@ -129,8 +129,9 @@ def test_a_lab_that_was_closed_leaves_nothing(shared_lab: FleetLab) -> None:
     with FleetLab(1, power="on") as own:
         own.run(["sh", "-c", DETACHED])
         own.machine("gpu01").ssh(DETACHED)
+        # The lab and its unshare, the machine's init and sshd, two that were detached; what served the login has to go.
+        wait_for(lambda: len(traces(own.supervisor, own.folder).processes) == 6, LIMIT_S, lambda: "others live too")
         left = traces(own.supervisor, own.folder)
-        assert len(left.processes) == 6  # unshare, the lab, the machine's init and sshd, two that were detached
         kinds = Counter(space.partition(":")[0] for space in left.namespaces)
         assert kinds == {"net": 3, "mnt": 2, "pid": 2, "ipc": 2, "uts": 1, "cgroup": 1}
     wait_until_gone(left)
@@ -187,7 +188,7 @@ def test_nothing_of_a_lab_is_seen_on_this_machines_own_interfaces(lab: FleetLab)
 
 def typed(line: str) -> str:
     """What a shell prints for it."""
-    return subprocess.run(["sh", "-c", line], stdout=subprocess.PIPE, text=True, timeout=60, check=True).stdout
+    return subprocess.run(["sh", "-c", line], stdout=subprocess.PIPE, text=True, timeout=300, check=True).stdout
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -209,11 +210,11 @@ def test_the_lab_to_play_with_says_how_and_ends_when_asked(number: signal.Signal
         assert enter is not None and wake_up is not None and log_in is not None
         there = enter[1].removesuffix("PROGRAM")
         typed(f"{there}{wake_up[1]}")
-        trust = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=5"
+        trust = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=30"
         wait_for(lambda: typed(f"{there}{log_in[1]} {trust} hostname || true") == "gpu01\n", 60, lambda: said)
         key = re.search(r"--key (\S+)", said)
         assert key is not None
         play.send_signal(number)
-        assert play.wait(timeout=LIMIT_S) == 0
+        assert play.wait(timeout=60) == 0
     assert re.search(r"runner add gpu02 .*--host 10\.77\.0\.12 .*--host-key \"ssh-ed25519 \S+\" --mac 02:", said)
     assert not Path(key[1]).parent.exists()

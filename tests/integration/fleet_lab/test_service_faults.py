@@ -19,9 +19,9 @@ from tests.integration.fleet_lab.power_rig import QUICK, Sleepers, all_asleep
 from tests.integration.service.toy import make_toy
 from tests.orchestrator import Json, wait_for
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)
 
-PATIENT = {**QUICK, "sleep_rule": "never", "wake_limit_s": "25", "wake_back_off_s": "600"}
+PATIENT = {**QUICK, "sleep_rule": "never", "wake_limit_s": "40", "wake_back_off_s": "600"}
 """A busy machine is given time for every stage that will come; what fails then is not tried again."""
 HASTY = {"wake_limit_s": "3", "wake_back_off_s": "1"}
 ROUND_S = 120.0

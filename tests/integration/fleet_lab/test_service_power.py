@@ -47,7 +47,7 @@ def campaign(folder: Path, matins: Sleepers) -> Path:
     return make_toy(folder / "campaigns", matins.home / "token")
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_three_episodes_wake_three_machines_which_then_sleep_until_the_next_one(
     own_lab: FleetLab, matins: Sleepers, campaign: Path
 ) -> None:
@@ -70,7 +70,7 @@ def test_three_episodes_wake_three_machines_which_then_sleep_until_the_next_one(
 
 
 @pytest.mark.fault(3)
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_a_server_that_dies_while_it_wakes_or_lets_sleep_goes_on_where_it_was(
     own_lab: FleetLab, matins: Sleepers, campaign: Path
 ) -> None:

@@ -47,7 +47,7 @@ def test_suspend_freezes_every_process_and_waking_goes_on_in_the_same_boot(
 
     lab.call(wake, gpu01.mac, host=lab.broadcast)
     gpu01.wait_until("on")
-    assert grows(counting, 5)
+    assert grows(counting, 60)
     assert gpu01.ssh(BOOT_ID).stdout == before == f"{gpu01.boot_id}\n"
 
 
@@ -84,7 +84,7 @@ def test_a_session_outlives_a_short_suspend(lab: FleetLab, gpu01: Machine) -> No
         gpu01.suspend()
         lab.call(wake, gpu01.mac, host=lab.broadcast)
         gpu01.wait_until("on")
-        assert session.communicate("it\n", timeout=20)[0] == "got it\n"
+        assert session.communicate("it\n", timeout=150)[0] == "got it\n"
 
 
 def test_a_machine_whose_plug_is_pulled_says_no_farewell(lab: FleetLab, gpu01: Machine) -> None:

@@ -149,6 +149,6 @@ ask()
 def test_a_fork_makes_its_own_connection_and_leaves_its_parents_alone(sshd: Sshd, rig: Rig) -> None:
     logins = sshd.logins
     argv = (str(sshd.port), sshd.user, str(sshd.key), sshd.host_key, str(rig.home.root))
-    done = subprocess.run([sys.executable, "-c", FORK, *argv], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", FORK, *argv], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert sshd.logins == logins + 2

@@ -28,7 +28,7 @@ def fill(path: Path) -> None:
 def main(disk: Path) -> None:
     rig = Rig.make(disk)
     spec: LaunchSpec = rig.spec("full", "echo 11 > speed", hidden_checks=1)
-    spec = replace(spec, limits=replace(spec.limits, grade_wait_s=4.0))
+    spec = replace(spec, limits=replace(spec.limits, grade_wait_s=10.0))
     rig.link.launch(spec)
     rig.wait(spec, lambda status: status.phase == "awaiting-checks")
     # More than once: what is freed meanwhile is taken, too.

@@ -36,7 +36,7 @@ from runner_agent.protocol import (
     Turn,
 )
 
-WAIT_S = 60.0
+WAIT_S = 300.0
 SMOKE = 'echo "[GPU THROUGHPUT] tokens=$(cat speed) seconds=1.0 tok_s=$(cat speed)"\n'
 FILES = {
     "speed": "10\n",
@@ -47,7 +47,7 @@ FILES = {
 }
 
 
-def sh(script: str, limit_s: float = 30.0) -> Command:
+def sh(script: str, limit_s: float = 150.0) -> Command:
     return Command(argv=("sh", "-c", script), limit_s=limit_s)
 
 
@@ -99,12 +99,12 @@ class Rig:
             test=(sh("sh ci/test.sh"),),
             smoke=Smoke(command=sh("sh ci/smoke.sh"), measure=Measure(rounds=1)),
             limits=Limits(
-                wall_s=120,
-                session_s=60,
-                checkout_s=60,
-                smoke_s=30,
-                grade_s=30,
-                grade_wait_s=30,
+                wall_s=600,
+                session_s=300,
+                checkout_s=300,
+                smoke_s=150,
+                grade_s=150,
+                grade_wait_s=150,
                 log_bytes=1 << 20,
                 disk_bytes=1 << 30,
                 processes=4096,

@@ -23,7 +23,7 @@ def test_a_disk_that_is_full_as_the_attempt_ends_is_told_by_its_exit_record(tmp_
     # The supervisor comes to its end in a mount namespace that goes with its last process.
     scene = "mount -t tmpfs -o size=64m tmpfs $0 && exec $1 -m tests.integration.runner_agent.full_disk $0"
     argv = ["unshare", "--mount", "sh", "-c", scene, str(disk), sys.executable]
-    told = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+    told = subprocess.run(argv, capture_output=True, text=True, timeout=600, check=False)
     assert told.returncode == 0, told.stderr
     said = json.loads(told.stdout)
     assert said["status"]["phase"] == "exited"

@@ -27,7 +27,7 @@ from tests.integration.runner_agent.rig import Rig
 from tests.orchestrator import wait_for
 
 SEED = 24
-RUNS = 200
+RUNS = 120
 BED = "bed"
 APART_MOST_S = 0.02
 HANDICAP_S = 0.002

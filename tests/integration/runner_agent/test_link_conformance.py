@@ -55,7 +55,7 @@ def bench(request: pytest.FixtureRequest, rig: Rig) -> Bench:
     kind: str = request.param
 
     def spec(name: str) -> LaunchSpec:
-        return rig.spec(f"{kind}-{name}", "read line < /dev/null; sleep 60", kind="episode")
+        return rig.spec(f"{kind}-{name}", "read line < /dev/null; sleep 600", kind="episode")
 
     if kind == "fake":
         fake = FakeLink()

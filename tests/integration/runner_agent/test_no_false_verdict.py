@@ -189,7 +189,7 @@ def test_a_clock_that_jumps_an_hour_ends_nothing(rig: Rig, tmp_path: Path, jump_
     assert status.exit is not None
     assert (status.exit.reason, status.exit.graded) == ("completed", True)
     assert {stage.result for stage in status.exit.stages} <= {"ok", "skipped"}
-    assert all(0 <= stage.seconds < 60 for stage in status.exit.stages)
+    assert all(0 <= stage.seconds < HOUR_S / 2 for stage in status.exit.stages)
     events = {event["event"]: event["at"] for event in rig.events(spec)}
     assert (events["attempt-ended"] < events["attempt-started"]) is (jump_s < 0), "the clock did not jump"
     booted = [line["boottime_s"] for line in ledger.about(rig.home, spec.attempt_id)]

@@ -50,7 +50,7 @@ def test_a_daemon_dies_with_the_command_that_left_it_behind(tmp_path: Path, with
     need("bwrap")
     leaf = cgroup.make(tmp_path.name) if with_cgroup else None
     confined = seam(tmp_path, leaf)
-    outcome = confined.run(wish(tmp_path, "sh", "-c", STUBBORN), streams(tmp_path), 30)
+    outcome = confined.run(wish(tmp_path, "sh", "-c", STUBBORN), streams(tmp_path), 150)
     beats = (tmp_path / "tree" / "heartbeat").read_bytes()
     proof = confined.quiesce()
     assert outcome.ok
@@ -73,7 +73,7 @@ def test_a_command_deaf_to_every_request_ends_at_its_limit(tmp_path: Path) -> No
 def test_a_command_that_is_asked_to_end_may_tidy_up(tmp_path: Path) -> None:
     need("bwrap")
     tidy = "trap 'echo tidied; exit 0' TERM; echo waiting; while :; do sleep 0.05; done"
-    outcome = seam(tmp_path, None).run(wish(tmp_path, "sh", "-c", tidy), streams(tmp_path), 0.5)
+    outcome = seam(tmp_path, None).run(wish(tmp_path, "sh", "-c", tidy), streams(tmp_path), 3.0)
     assert outcome.result == "timed-out"
     assert "tidied" in (tmp_path / "log").read_text()
 
@@ -85,7 +85,7 @@ def test_a_cgroup_is_killed_whole(tmp_path: Path) -> None:
         return
     # Without its marker and outside every sandbox: only its cgroup tells whose it is.
     enter = f"echo $$ > {leaf}/cgroup.procs; {STUBBORN}"
-    subprocess.run(["sh", "-c", enter], cwd=tmp_path, timeout=30, check=True)
+    subprocess.run(["sh", "-c", enter], cwd=tmp_path, timeout=150, check=True)
     proof = quiescence.prove(tmp_path.name, tmp_path / "inits")
     assert (proof.method, proof.gone) == ("cgroup2", True)
     assert proof.killed >= 1
@@ -95,7 +95,7 @@ def test_a_cgroup_is_killed_whole(tmp_path: Path) -> None:
 
 def test_a_daemon_outside_every_sandbox_is_found_by_its_marker(tmp_path: Path) -> None:
     env = {"PATH": os.environ["PATH"], quiescence.MARKER: tmp_path.name}
-    subprocess.run(["sh", "-c", STUBBORN], env=env, cwd=tmp_path, timeout=30, check=True)
+    subprocess.run(["sh", "-c", STUBBORN], env=env, cwd=tmp_path, timeout=150, check=True)
     proof = quiescence.prove(tmp_path.name, tmp_path / "inits")
     assert (proof.method, proof.gone) == ("process-scan", True)
     assert proof.killed >= 1

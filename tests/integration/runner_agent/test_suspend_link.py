@@ -94,7 +94,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path, stand_in: Path) -> Ben
 
     return Bench(
         link=rig.link,
-        spec=lambda name: rig.spec(name, "sleep 60"),
+        spec=lambda name: rig.spec(name, "sleep 600"),
         finish=finish,
         slept=lambda: stand_in.read_text().count("systemctl suspend"),
     )

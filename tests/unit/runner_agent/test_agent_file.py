@@ -32,7 +32,7 @@ def test_another_process_packs_the_same_bytes_whatever_its_hash_seed() -> None:
 
 def answers(agent: Path, home: Path) -> None:
     argv = [os.path.realpath(sys.executable), "-I", "-S", str(agent), "report", "--home", str(home)]
-    told = subprocess.run(argv, input=b'{"cursors": {}}', capture_output=True, timeout=30, check=False, cwd="/")
+    told = subprocess.run(argv, input=b'{"cursors": {}}', capture_output=True, timeout=150, check=False, cwd="/")
     assert (told.returncode, told.stderr) == (0, b"")
     assert b'"attempts": []' in told.stdout
 

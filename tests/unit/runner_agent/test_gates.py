@@ -27,9 +27,9 @@ def test_one_holder_at_a_time_and_both_times_are_journalled(tmp_path: Path) -> N
     waiting = threading.Thread(target=second)
     with gate("gpu", tmp_path / "gpu", control, book):
         waiting.start()
-        inside.wait(10)
+        inside.wait(60)
         order.append("first")
-    waiting.join(10)
+    waiting.join(60)
     assert order == ["first", "second"]
     events = [(event["event"], event["gate"]) for event in journal.read(tmp_path / "events.jsonl")]
     assert events == [("gate-waited", "gpu"), ("gate-released", "gpu")]
@@ -71,7 +71,7 @@ def test_holders_of_two_devices_pass_each_other_and_one_of_all_devices_waits_for
         assert not locks.is_held(tmp_path / "gpu-2")
         assert locks.is_held(tmp_path / "gpu-1")
         order.append("one")
-    waiting.join(10)
+    waiting.join(60)
     assert order == ["both", "one", "any"]
     # What a device was held for is told once, not once more for the gate of all.
     assert [event["gate"] for event in journal.read(tmp_path / "a.jsonl")] == ["gpu-1", "gpu-1"]

@@ -48,7 +48,7 @@ def test_the_verb_of_the_agent_answers_with_json() -> None:
         [sys.executable, "-I", "-S", "-c", code, root],
         input=json.dumps(request).encode(),
         capture_output=True,
-        timeout=60,
+        timeout=300,
     )
     assert ran.returncode == 0, ran.stderr
     assert tuple(timed.samples(json.loads(ran.stdout))) == throughput.read(request["text"], request["format"]).samples

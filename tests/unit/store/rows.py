@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from functools import cache
 from pathlib import Path
 
 from orchestrator.domain.episode import Acceptance, EpisodeKind
@@ -10,8 +12,19 @@ from orchestrator.store.tables import CampaignRow, EpisodeRow, RunnerRow
 from tests.unit.planning.builders import NOW
 
 
+@cache
+def migrated() -> bytes:
+    """What an empty database is, made once: migrations take longer than most tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        open_store(f"sqlite:///{folder}/test.sqlite3").close()
+        return Path(folder, "test.sqlite3").read_bytes()
+
+
 def fresh_store(folder: Path) -> Store:
-    store = open_store(f"sqlite:///{folder}/test.sqlite3")
+    """Whoever opens a database looks whether it wants migrating, which a copy does not."""
+    path = folder / "test.sqlite3"
+    path.write_bytes(migrated())
+    store = open_store(f"sqlite:///{path}")
     with store.writing() as session:
         session.add(campaign_row())
         session.add(runner_row())

@@ -122,7 +122,11 @@ def test_a_nul_byte_and_broken_utf8_do_not_confuse_offsets(store: Store) -> None
     assert log(store) == "x␀y�z"
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(data=st.binary(min_size=1, max_size=60), cuts=st.lists(st.integers(0, 60), max_size=6), page=st.integers(1, 9))
 def test_paging_through_a_log_gives_each_character_once(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, cuts: list[int], page: int

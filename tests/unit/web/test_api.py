@@ -109,7 +109,7 @@ def test_a_body_that_is_not_what_is_asked_for_is_refused(api: TestClient, body: 
 
 
 def test_every_problem_of_a_campaign_comes_back_with_its_line(api: TestClient, rig: Rig) -> None:
-    broken = bundle(rig)["text"].replace("session_s = 4", "session_s = -4").replace("rounds = 2", "rounds = 0")
+    broken = bundle(rig)["text"].replace("session_s = ", "session_s = -").replace("rounds = 2", "rounds = 0")
     answer = api.post(f"{V1}/episodes", json={"bundle": bundle(rig, text=broken), "agents": ["replay:doer"]})
     problems = error(answer, 422)["problems"]
     assert len(problems) == 2

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import pytest
 from fastapi.testclient import TestClient
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import capture_logs
 
 import orchestrator
 from orchestrator.domain.runner import SHOWN_STATES
+from orchestrator.web.app import create_app
 from runner_agent.protocol import LaunchSpec
+from tests.components import need
 from tests.unit.service.leavings import Leavings, broke_down, leavings
-from tests.unit.service.rig import Rig
+from tests.unit.service.rig import Rig, toy
+from tests.unit.web.conftest import TOKEN
 
 PROMISED = {
     "matins_runner_info": {"runner", "gpu", "vendor", "driver", "vulkan_api", "os"},
@@ -70,55 +75,69 @@ def value(families: Iterable[Metric], name: str, **labels: str) -> float:
     return found
 
 
-@pytest.fixture
-def history(rig: Rig) -> list[str]:
+@dataclass(frozen=True, kw_only=True)
+class Past:
+    """A service that is only looked at: `ids` are of its episodes, `api` has the token."""
+
+    rig: Rig
+    ids: list[str]
+    stranger: TestClient
+    api: TestClient
+
+
+@pytest.fixture(scope="module")
+def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
     """A preflight and three episodes: one valid, one whose smoke crashed, one that no runner could confine, so that the
     machine proved itself by a canary after each of its three attempts."""
-    ids = rig.submit("replay:doer", "replay:crasher", "replay:snooper")
+    need("git")
+    folder = tmp_path_factory.mktemp("past")
+    with capture_logs():
+        rig = Rig(toy(folder), folder / "home")
+        ids = rig.submit("replay:doer", "replay:crasher", "replay:snooper")
 
-    def leave(spec: LaunchSpec) -> Leavings:
-        name = spec.agent.name if spec.agent else ""
-        if name == "snooper":
-            return broke_down(spec, "SANDBOX_UNAVAILABLE: none")
-        return leavings(spec, smoke="crashed") if name == "crasher" else leavings(spec)
+        def leave(spec: LaunchSpec) -> Leavings:
+            name = spec.agent.name if spec.agent else ""
+            if name == "snooper":
+                return broke_down(spec, "SANDBOX_UNAVAILABLE: none")
+            return leavings(spec, smoke="crashed") if name == "crasher" else leavings(spec)
 
-    rig.leave = leave
-    rig.run()
-    rig.cut()
-    rig.beat(70)
-    return ids
-
-
-def test_metrics_need_no_token_and_parse(stranger: TestClient, history: list[str]) -> None:
-    assert "matins_exporter_refresh_success" in scrape(stranger)
+        rig.leave = leave
+        rig.run()
+        rig.cut()
+        rig.beat(70)
+    stranger, api = (TestClient(create_app(rig.services, TOKEN), raise_server_exceptions=False) for _ in range(2))
+    api.headers["authorization"] = f"Bearer {TOKEN}"
+    return Past(rig=rig, ids=ids, stranger=stranger, api=api)
 
 
-def test_open_metrics_parse_too(stranger: TestClient, history: list[str]) -> None:
-    answer = stranger.get("/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
+def test_metrics_need_no_token_and_parse(past: Past) -> None:
+    assert "matins_exporter_refresh_success" in scrape(past.stranger)
+
+
+def test_open_metrics_parse_too(past: Past) -> None:
+    answer = past.stranger.get("/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
     assert "openmetrics" in answer.headers["content-type"]
     assert "matins_episodes" in {family.name for family in parse_openmetrics(answer.text)}
 
 
 @pytest.mark.parametrize("seeded", [False, True])
-def test_every_name_and_label_is_in_the_contract(api: TestClient, request: pytest.FixtureRequest, seeded: bool) -> None:
-    if seeded:
-        request.getfixturevalue("history")
-    for family in scrape(api).values():
+def test_every_name_and_label_is_in_the_contract(api: TestClient, past: Past, seeded: bool) -> None:
+    for family in scrape(past.api if seeded else api).values():
         name = f"{family.name}_total" if family.type == "counter" else family.name
         assert name in PROMISED
         for sample in family.samples:
             assert set(sample.labels) - {"le"} == PROMISED[name], sample
 
 
-def test_no_episode_commit_or_path_is_in_a_label(api: TestClient, rig: Rig, history: list[str]) -> None:
-    text = api.get("/metrics").text
-    assert not any(one in text for one in history)
-    assert rig.campaign().commit not in text
-    assert str(rig.home) not in text
+def test_no_episode_commit_or_path_is_in_a_label(past: Past) -> None:
+    text = past.api.get("/metrics").text
+    assert not any(one in text for one in past.ids)
+    assert past.rig.campaign().commit not in text
+    assert str(past.rig.home) not in text
 
 
-def test_counters_say_what_happened(api: TestClient, history: list[str]) -> None:
-    seen = scrape(api).values()
+def test_counters_say_what_happened(past: Past) -> None:
+    seen = scrape(past.api).values()
 
     def of(agent: str, name: str, **labels: str) -> float:
         return value(seen, name, campaign="toy", agent=f"replay:{agent}", **labels)
@@ -137,8 +156,8 @@ def test_counters_say_what_happened(api: TestClient, history: list[str]) -> None
     assert value(seen, "matins_build_info", version=orchestrator.__version__) == 1
 
 
-def test_what_smoke_runs_did_is_counted_with_preflights_and_canaries(api: TestClient, history: list[str]) -> None:
-    seen = scrape(api).values()
+def test_what_smoke_runs_did_is_counted_with_preflights_and_canaries(past: Past) -> None:
+    seen = scrape(past.api).values()
     # Preflight, valid episode, the one that crashed, three canaries: four rounds of 100 tokens each, in 1 s each.
     assert value(seen, "matins_generated_tokens_total", runner="local") == 6 * 400
     assert value(seen, "matins_generation_seconds_total", runner="local") == 6 * 4
@@ -174,7 +193,7 @@ def test_a_fresh_database_shows_what_it_can_count_at_zero(api: TestClient) -> No
     assert value(seen, "matins_episode_duration_seconds_count") == 0
 
 
-def test_a_scrape_after_a_restart_says_the_same(api: TestClient, rig: Rig, history: list[str]) -> None:
-    before = api.get("/metrics").text
-    rig.restart()
-    assert api.get("/metrics").text == before
+def test_a_scrape_after_a_restart_says_the_same(past: Past) -> None:
+    before = past.api.get("/metrics").text
+    past.rig.restart()
+    assert past.api.get("/metrics").text == before
