@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.domain.reasons import MEANINGS, EndReason
 from orchestrator.scoring import clocks
@@ -64,8 +64,11 @@ def judge(evidence: Evidence, spec: Specification, exit: ExitRecord) -> Verdict:
 
 
 def judge_preflight(evidence: Evidence, spec: Specification, exit: ExitRecord) -> Preflight:
-    """Whether a campaign may run: on the base every stage is fine, every instrument fires, and no item is done."""
-    measured = measure(evidence, spec)
+    """Whether a campaign may run: on the base every stage is fine, every instrument fires, and no item is done.
+
+    Its few rounds are read as fixed ones: in adaptive mode the runner settles nothing on the base.
+    """
+    measured = measure(evidence, replace(spec, rule=replace(spec.rule, mode="fixed")))
     case = _alone(evidence, spec, exit, measured)
     end = ending(case)
     baseline = _of_base(measured)

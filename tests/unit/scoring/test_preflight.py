@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from orchestrator.scoring.evidence import CheckEvidence
 from orchestrator.scoring.judge import judge_preflight
+from runner_agent.measure.decision import Rule
 from tests.unit.scoring.episodes import PERDISPATCH, SPEC, SUBMIT, ended, finisher, idler, logs, runs
 
 
@@ -21,6 +22,14 @@ def test_a_preflight_that_measures_the_base_once_is_enough() -> None:
     spec = replace(SPEC, items=SPEC.items[1:])
     preflight = judge_preflight(base_only, spec, ended())
     assert (preflight.accepted, preflight.baseline_tok_s) == (True, 19.2)
+
+
+def test_two_rounds_are_enough_to_accept_a_campaign_that_measures_until_a_change_is_settled() -> None:
+    (faster,) = (check for check in SPEC.items[0].checks if check.kind == "throughput")
+    item = replace(SPEC.items[0], checks=(faster,))
+    adaptive = replace(SPEC, rule=Rule(mode="adaptive"), items=(item,))
+    twice = replace(idler(), rounds=(*runs("baseline", 19.0, 19.2), *runs("candidate", 19.1, 19.0)))
+    assert judge_preflight(twice, adaptive, ended()).problems == ()
 
 
 def test_an_item_that_already_passes_is_named() -> None:
