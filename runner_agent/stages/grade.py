@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from runner_agent import clock, failpoints, locks, protocol, trees
+from runner_agent import clock, failpoints, locks, protocol
 from runner_agent.confinement import SCRATCH, TREE
 from runner_agent.context import Context, DeliveredChecks, StageEnd
 from runner_agent.control import InfrastructureFault
 from runner_agent.files import read_json
 from runner_agent.protocol import Check, Command, GradeRequest
 from runner_agent.shadow import BRANCH
-from runner_agent.stages import tool
+from runner_agent.stages import fresh, tool
 
 POLL_S = 0.1
 KEEP = f"{SCRATCH}/overlay"
@@ -39,6 +39,7 @@ def run(context: Context) -> StageEnd:
         "graded": delivered.complete,
         "opened": opened,
         **found,
+        "problems": [*found["problems"], *fresh.problems(context)],
         "checks": [_evidence(check, opened, results.get(check.id, {})) for check in delivered.checks],
     }
     failpoints.reach(context.home, "grade-before-evidence")
@@ -56,16 +57,10 @@ def _restore(context: Context) -> None:
     """
     try:
         context.shadow.put(context.folder.judged, over=BRANCH)
+        fresh.leave_out(context)
     except InfrastructureFault as fault:
         context.journal.record("judged-tree-made-anew", why=str(fault)[:500])
-        trees.make_judged(
-            seam=context.seam,
-            base=context.base.tree,
-            shadow=context.shadow,
-            target=context.folder.judged,
-            streams=context.streams(context.out / "logs" / "checkout-2.log"),
-            limit_s=context.spec.limits.checkout_s,
-        )
+        fresh.make_judged(context)
 
 
 def _await_checks(context: Context) -> DeliveredChecks:

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from runner_agent import trees
 from runner_agent.context import Context, StageEnd
 from runner_agent.control import InfrastructureFault
+from runner_agent.stages import fresh
 
 
 def run(context: Context) -> StageEnd:
     """Raises InfrastructureFault where a process survives: nothing may be measured beside it."""
     detail = prove(context)
-    trees.make_judged(
-        seam=context.seam,
-        base=context.base.tree,
-        shadow=context.shadow,
-        target=context.folder.judged,
-        streams=context.streams(context.out / "logs" / "checkout-2.log"),
-        limit_s=context.spec.limits.checkout_s,
-    )
+    fresh.make_judged(context)
     return StageEnd(detail=detail)
 
 

@@ -7,6 +7,7 @@ elsewhere (orchestrator/measurement/throughput.py).
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,15 @@ class Rounds:
         self._done = 0
         self._enough = ""
         self._log_bytes = 0
+        self._all_well = True
+
+    @property
+    def sound(self) -> bool:
+        """Whether what was measured can stand for the same programs measured again: nothing failed, both sides
+        computed the same, and each run told its speed."""
+        told = all(math.isfinite(side) for pair in self._pairs for side in (pair.baseline, pair.candidate))
+        stopped = self._context.found.expression_stopped
+        return self._all_well and bool(self._pairs) and not stopped and (told or not self._smoke.throughput)
 
     def run(self) -> StageEnd:
         """Stops early at a candidate that does not end well, and begins no round after `max_s`."""
@@ -86,6 +96,7 @@ class Rounds:
         ran: dict[Side, _Run] = {}
         for side in self._sides(number):
             run = ran[side] = self._run(number, side)
+            self._all_well = self._all_well and run.outcome.ok
             if not run.outcome.ok and side == "candidate":
                 return StageEnd(result=run.outcome.result, detail=f"round {number}: {run.outcome.detail}")
             if not run.outcome.ok:
@@ -103,6 +114,7 @@ class Rounds:
     def _compare(self, number: int, baseline: _Run, candidate: _Run) -> None:
         differs = outputs.difference(baseline.output, candidate.output)
         if differs:
+            self._all_well = False
             self._enough = f"the output differs in round {number}: {differs}"
             return
         self._pairs.append(Pair(round=number, baseline=baseline.tok_s, candidate=candidate.tok_s))
