@@ -125,6 +125,9 @@ class Settings(BaseSettings):
         le=31_536_000,
         description="an idle runner whose last canary is older than this gets another, seconds; 0: never",
     )
+    runner_cache_gib: float = Field(
+        default=100.0, gt=0, le=1_000_000, description="built bases and mirrors that a runner keeps in sum, GiB"
+    )
     runner_python: str = Field(default_factory=_default_python, description="Python (≥ 3.10) of the local runner")
 
     failpoints: str = Field(

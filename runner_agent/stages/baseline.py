@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from runner_agent import clock, locks, retention, trees
+from runner_agent import clock, gates, locks, retention, trees
 from runner_agent.context import Context, StageEnd
 from runner_agent.control import InfrastructureFault
 from runner_agent.files import read_json, remove_tree, write_json
@@ -30,6 +30,8 @@ def run(context: Context) -> StageEnd:
         else:
             how = "reused"
         retention.touch_used(base.root)
+    if how == "made":
+        _make_room(context)
     context.found.base_built = ready["build"] == "ok"
     _copy_logs(base, context.out / "logs")
     context.write("tests.json", {"baseline": read_json(base.tests), "candidate": {}})
@@ -38,11 +40,19 @@ def run(context: Context) -> StageEnd:
     return StageEnd(detail=f"{how}; tests of the base: {ready['test']}")
 
 
+def _make_room(context: Context) -> None:
+    """A home only grows by what is made anew."""
+    for old in retention.evict(context.home, context.spec.cache_bytes):
+        unused_s = round(clock.epoch_s() - old.used_s)
+        context.journal.record("evicted", kind=old.kind, name=old.path.name, bytes=old.bytes, unused_s=unused_s)
+
+
 def _make(context: Context, base: BaseFolder) -> None:
     spec = context.spec
     base.logs.mkdir(parents=True)
     checkout_log = base.logs / "baseline-checkout.log"
     ensure_mirror(context, checkout_log)
+    trees.make_base(context.methods, base.tree)
     trees.check_out(
         seam=context.seam,
         mirror=context.mirror,
@@ -52,13 +62,14 @@ def _make(context: Context, base: BaseFolder) -> None:
         streams=context.streams(checkout_log),
         limit_s=spec.limits.checkout_s,
     )
-    build, detail = _run(context, base, spec.build, "build")
-    # Lint as well: its results are kept apart from the build's, and a first run on every copy would cost minutes.
-    _run(context, base, spec.lint, "lint")
-    test, _ = _run(context, base, spec.test, "test") if build == "ok" else ("skipped", "")
+    with gates.build_slot(context.home, spec.build_slots, context.control, context.journal):
+        build, detail = _run(context, base, spec.build, "build")
+        # Lint as well: its results are kept apart from the build's, and a first run on every copy would cost minutes.
+        _run(context, base, spec.lint, "lint")
+        test, _ = _run(context, base, spec.test, "test") if build == "ok" else ("skipped", "")
     write_json(base.tests, tests.read_logs(sorted(base.logs.glob("baseline-test-*.log"))))
     ready = {"commit": spec.commit, "build": build, "test": test, "detail": detail, "at": clock.utc_now()}
-    write_json(base.ready, ready)
+    write_json(base.ready, {**ready, "bytes": retention.sizes([base.tree]).get(base.tree)})
 
 
 def _run(context: Context, base: BaseFolder, commands: tuple[Command, ...], kind: str) -> tuple[str, str]:
