@@ -150,9 +150,7 @@ class Walk:
         with contextlib.ExitStack() as slot:
 
             def build() -> StageEnd:
-                slot.enter_context(
-                    gates.build_slot(context.home, spec.build_slots, context.control, context.journal)
-                )
+                slot.enter_context(gates.build_slot(context.home, spec.build_slots, context.control, context.journal))
                 return self._commands("build", spec.build)
 
             if self._steps.take("build", build).result != "ok":

@@ -22,6 +22,7 @@ from orchestrator.domain.runner import Operation, Power, Runner, Service
 from orchestrator.planning.placement import occupied, unfit, waits_for
 from orchestrator.planning.power_policy import PowerPolicy
 from orchestrator.planning.power_rules import is_down, may_not_wake
+from orchestrator.planning.slots import explain_busy, free_slots
 
 RANK = (Health.SUSPECT, Health.UNKNOWN, Health.GOOD, Health.QUARANTINED)
 """Which device of a machine a canary looks at first."""
@@ -121,7 +122,7 @@ def place(fleet: FleetState, facts: Mapping[str, PowerFacts], policy: PowerPolic
     """Each queued canary onto its machine, if that is ready and has a slot; one that sleeps is woken for it."""
     assign: list[Assign] = []
     awaits: dict[str, tuple[str, ...]] = {}
-    left = {name: runner.agent_slots - len(fleet.leases.get(name, ())) for name, runner in fleet.runner.items()}
+    left = {name: free_slots(fleet, runner) for name, runner in fleet.runner.items()}
     for canary in sorted(_queued(fleet), key=lambda canary: (canary.submitted_at, canary.id)):
         runner = fleet.runner.get(canary.pinned_runner)
         if runner is None or canary.cancel_requested or waits_for(canary, fleet.campaign[canary.campaign_id], now):
@@ -170,8 +171,9 @@ def explain_canary(fleet: FleetState, canary: Episode, policy: PowerPolicy, now:
     problem = cannot_take(fleet, runner, facts)
     if problem:
         return f"It runs on {runner.name} and nowhere else, which {problem}."
-    if len(fleet.leases.get(runner.name, ())) >= runner.agent_slots:
-        return f"It runs on {runner.name} and nowhere else, which is busy."
+    busy = explain_busy(fleet, runner)
+    if busy:
+        return f"It runs on {runner.name} and nowhere else, which {busy}"
     return f"{runner.name} can take it: the next tick assigns it."
 
 

@@ -17,6 +17,7 @@ from orchestrator.planning.placement import candidates, occupied, unfit, waits_f
 from orchestrator.planning.power import match_fleet
 from orchestrator.planning.power_explain import explain_runner, explain_wait
 from orchestrator.planning.power_policy import PowerPolicy
+from orchestrator.planning.slots import explain_busy
 from orchestrator.planning.strangers import explain_to_see, to_see
 from orchestrator.planning.wakes import room
 
@@ -70,7 +71,6 @@ def _queued(fleet: FleetState, episode: Episode, now: datetime, since: str, poli
     for runner in sorted(fleet.runners, key=lambda r: r.name):
         if episode.id in awaits.get(runner.name, ()):
             continue
-        held = fleet.leases.get(runner.name, ())
         problem = unfit(runner, campaign) or occupied(fleet, runner) or on_trial(fleet, runner)
         asleep = explain_runner(runner, campaign, power[runner.name], policy, now)
         if asleep:
@@ -79,10 +79,8 @@ def _queued(fleet: FleetState, episode: Episode, now: datetime, since: str, poli
             lines.append(f"{runner.name} {problem}.")
         elif runner.name not in wanted:
             lines.append(f"{runner.name} is avoided: an attempt of this episode failed there, and others can take it.")
-        elif len(held) >= runner.agent_slots:
-            lines.append(
-                f"{runner.name} is busy: {', '.join(e.id for e in held)} holds its slots ({runner.agent_slots})."
-            )
+        elif busy := explain_busy(fleet, runner):
+            lines.append(f"{runner.name} {busy}")
         else:
             lines.append(f"{runner.name} can take it: the next tick assigns it.")
     return lines

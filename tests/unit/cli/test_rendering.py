@@ -124,6 +124,10 @@ def test_no_control_character_reaches_a_terminal(text: str) -> None:
         ({"event": "smoke-look", "data": {"samples": 3, "change": None, "verdict": "inconclusive"}}, None),
         ({"event": "gate-waited", "data": {"gate": "gpu", "seconds": 0.01}}, None),
         ({"event": "gate-waited", "data": {"gate": "gpu", "seconds": 12}}, "waited for the gpu gate  12.0 s"),
+        (
+            {"event": "gate-waited", "data": {"gate": "build", "seconds": 12, "behind": 2}},
+            "waited for the build gate  12.0 s  behind 2 others",
+        ),
         ({"event": "something-new", "data": {"a": 1}}, None),
         ({"event": "stage-finished", "data": {}}, ""),
     ],
