@@ -34,8 +34,8 @@ class Unmoved:
     frozen_s = 0.0
     frozen = False
 
-    def start(self, check: Callable[[], None]) -> Standing:
-        del check
+    def start(self, tick: Callable[[float], None]) -> Standing:
+        del tick
         return Standing()
 
     def look(self, pid: int) -> float:
@@ -69,15 +69,14 @@ class Aside(Unmoved):
     def frozen(self) -> bool:
         return self._standing.frozen
 
-    def start(self, check: Callable[[], None]) -> Standing:
-        """Waits while it would be frozen; then how the command is to be started. `check` may raise."""
+    def start(self, tick: Callable[[float], None]) -> Standing:
+        """Waits while it would be frozen; then how the command is to be started. `tick` is told the time that passed so
+        and may raise."""
         while self._wanted().frozen:
             self._take(self._wanted())
-            self._count()
             clock.pause(START_POLL_S)
-            check()
+            tick(self._count())
         self._take(self._wanted())
-        self._count()
         self._begun = True
         return self._standing
 

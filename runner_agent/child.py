@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from runner_agent.capture import Capture
 from runner_agent.confinement import Role
 from runner_agent.protocol import StageResult
 
@@ -75,3 +78,11 @@ def start(
         start_new_session=True,
         cwd="/",
     )
+
+
+def piped(streams: Streams, captures: tuple[Capture, ...], stack: contextlib.ExitStack) -> Ends:
+    """Standard input as a file, the others as the pipes of `captures`: one alone takes both."""
+    stdin = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+    stdin.write(streams.stdin)
+    stdin.seek(0)
+    return stdin.fileno(), captures[0].write_end, captures[-1].write_end

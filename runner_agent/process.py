@@ -101,10 +101,15 @@ class Seam:
     def run(self, wish: Wish, streams: Streams, limit_s: float) -> Outcome:
         """Runs a confined command. Raises Interrupted once it is killed because the attempt is to end, DiskFloor where
         the disk ran low, and SandboxUnavailable where it cannot be confined."""
-        open_up(Path(wish.tree), Path(wish.scratch))
-        if self._watch is not None and wish.role != "tool":
-            self._watch.admit("agent" if wish.role == "agent" else "judge", Path(wish.tree))
+        self.expect(wish.role, Path(wish.tree), Path(wish.scratch))
         return self._confined(wish, Job(role=wish.role, limit_s=limit_s, ends=streams))
+
+    def expect(self, role: Role, tree: Path, scratch: Path) -> None:
+        """What has to be done before a command runs in `tree`: mend the folders, and count what is there already. `run`
+        does so itself, at once where it was done before: counting takes long, and the GPU may be idle meanwhile."""
+        open_up(tree, scratch)
+        if self._watch is not None and role != "tool":
+            self._watch.admit("agent" if role == "agent" else "judge", tree)
 
     def lend(self, wish: Wish, ends: Ends, limit_s: float, gone: Callable[[], bool]) -> Outcome:
         """Runs a confined command beside one of `run`, from another thread, on somebody else's descriptors. It ends
@@ -140,8 +145,7 @@ class Seam:
             tempfile.TemporaryFile() as info,
             tempfile.TemporaryFile(buffering=0) as refused,
         ):
-            standing = aside.start(self._control.check)
-            self._was_frozen(aside.frozen_s, job)
+            standing = aside.start(lambda frozen_s: self._was_frozen(frozen_s, job))
             cores = self._measured_on if job.role == "smoke" else standing.cores
             plan = plan_process(self.machine, wish, self._bounds, Place(cores=cores, idle=standing.idle))
             refused.write(calls)
@@ -164,10 +168,11 @@ class Seam:
         )
 
     def _was_frozen(self, seconds: float, job: Job) -> None:
-        """Time that was another's measurement is not the attempt's."""
+        """Time that was another's measurement is not the attempt's. Raises Interrupted where that is to end."""
         if seconds and not job.beside:
             self.frozen_s += seconds
             self._control.extend(seconds)
+        self._control.check()
 
     def _supervise(
         self, argv: tuple[str, ...], env: Mapping[str, str], job: Job, aside: Unmoved, passed: tuple[IO[bytes], ...]
@@ -179,13 +184,17 @@ class Seam:
             captures = self._captures(job.ends, job.role) if isinstance(job.ends, Streams) else ()
             for capture in captures:
                 stack.callback(capture.close)
-            ends = _piped(job.ends, captures, stack) if isinstance(job.ends, Streams) else job.ends
+            ends = child.piped(job.ends, captures, stack) if isinstance(job.ends, Streams) else job.ends
             running = child.start(argv, {**env, quiescence.MARKER: self._attempt_id}, ends, passed)
             for capture in captures:
                 capture.started()
             sandbox = Sandbox(passed[0] if passed else None)
             try:
-                stop = self._wait(running, sandbox, job, captures, aside, began + job.limit_s)
+                stop: Stop | Interrupted | None = self._wait(
+                    running, sandbox, job, captures, aside, began + job.limit_s
+                )
+            except Interrupted as interrupted:
+                stop = interrupted
             finally:
                 aside.close()
             if stop is not None:
@@ -251,8 +260,9 @@ class Seam:
         captures: tuple[Capture, ...],
         aside: Unmoved,
         deadline_s: float,
-    ) -> Stop | Interrupted | None:
-        """Why the child must be ended, or None once it has ended by itself. What it writes is taken down meanwhile."""
+    ) -> Stop | None:
+        """Why the child must be ended, or None once it has ended by itself. What it writes is taken down meanwhile.
+        Raises Interrupted where the attempt is to end."""
         handle = os.pidfd_open(running.pid)
         noted = False
         try:
@@ -269,11 +279,8 @@ class Seam:
                     quiescence.note_init(self._inits, init)
                     noted = True
                 frozen_s = aside.look(running.pid)
-                self._was_frozen(frozen_s, job)
                 deadline_s += frozen_s
-                reason = self._control.why_stop()
-                if reason is not None:
-                    return Interrupted(reason)
+                self._was_frozen(frozen_s, job)
                 if job.gone():
                     return "gone"
                 if clock.monotonic_s() > deadline_s:
@@ -287,11 +294,3 @@ class Seam:
             return None
         finally:
             os.close(handle)
-
-
-def _piped(streams: Streams, captures: tuple[Capture, ...], stack: contextlib.ExitStack) -> Ends:
-    """Standard input as a file, the others as the pipes of `captures`: one alone takes both."""
-    stdin = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
-    stdin.write(streams.stdin)
-    stdin.seek(0)
-    return stdin.fileno(), captures[0].write_end, captures[-1].write_end

@@ -40,6 +40,10 @@ def never() -> None:
     """Nothing interrupts."""
 
 
+def on(_frozen_s: float) -> None:
+    """Nothing interrupts."""
+
+
 def until(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + WAIT_S
     while not holds():
@@ -95,7 +99,7 @@ def measured(folder: Path, made: Aside, pid: int, isolation: str) -> Iterator[tu
 def test_every_thread_leaves_the_cores_at_idle_priority_and_comes_back(tmp_path: Path) -> None:
     with busy(tmp_path) as pid:
         made = aside(tmp_path)
-        assert not made.start(never).towards
+        assert not made.start(on).towards
         with measured(tmp_path, made, pid, "shared") as kept:
             left = frozenset(set(CORES) - set(kept)) or frozenset(CORES)
             assert cores_and_policies(pid) == {(left, os.SCHED_IDLE)}
@@ -110,7 +114,7 @@ def test_every_thread_leaves_the_cores_at_idle_priority_and_comes_back(tmp_path:
 def test_a_thread_that_moves_itself_back_is_moved_again(tmp_path: Path) -> None:
     with busy(tmp_path) as pid:
         made = aside(tmp_path)
-        made.start(never)
+        made.start(on)
         with measured(tmp_path, made, pid, "shared") as kept:
             left = set(CORES) - set(kept) or set(CORES)
             os.sched_setaffinity(pid, CORES)
@@ -126,7 +130,7 @@ def test_a_thread_that_moves_itself_back_is_moved_again(tmp_path: Path) -> None:
 def test_in_quiet_nothing_runs_until_it_is_over_and_the_time_is_told(tmp_path: Path) -> None:
     with busy(tmp_path) as pid:
         made = aside(tmp_path)
-        made.start(never)
+        made.start(on)
         with measured(tmp_path, made, pid, "quiet"):
             assert made.frozen
             before = beats(tmp_path)
@@ -143,7 +147,7 @@ def test_in_quiet_nothing_runs_until_it_is_over_and_the_time_is_told(tmp_path: P
 def test_a_command_that_is_closed_while_frozen_goes_on(tmp_path: Path) -> None:
     with busy(tmp_path) as pid:
         made = aside(tmp_path)
-        made.start(never)
+        made.start(on)
         with measured(tmp_path, made, pid, "quiet"):
             before = beats(tmp_path)
             made.close()
@@ -154,12 +158,11 @@ def test_a_command_that_is_closed_while_frozen_goes_on(tmp_path: Path) -> None:
 def test_a_command_is_not_begun_while_it_would_be_frozen_and_answers_meanwhile(tmp_path: Path) -> None:
     made = aside(tmp_path)
     register = Register(tmp_path / "quiet", answer_limit_s=0)
-    looks = 0
+    spent: list[float] = []
 
-    def check() -> None:
-        nonlocal looks
-        looks += 1
-        if looks == 2:
+    def check(frozen_s: float) -> None:
+        spent.append(frozen_s)
+        if len(spent) == 2:
             assert register.present() == (("a", made_towards),)
             holding.__exit__(None, None, None)
 
@@ -167,8 +170,8 @@ def test_a_command_is_not_begun_while_it_would_be_frozen_and_answers_meanwhile(t
     mark = holding.__enter__()
     made_towards = (mark.name,)
     assert not made.start(check).towards
-    assert looks == 2
-    assert made.frozen_s > 0.0
+    assert len(spent) == 2
+    assert made.frozen_s == sum(spent) > 0.0
     made.close()
 
 
@@ -177,7 +180,7 @@ def test_what_was_stopped_before_stays_stopped(tmp_path: Path) -> None:
         os.kill(pid, signal.SIGSTOP)
         until(lambda: state(pid) == "T")
         made = aside(tmp_path)
-        made.start(never)
+        made.start(on)
         with measured(tmp_path, made, pid, "quiet"):
             pass
         made.close()
