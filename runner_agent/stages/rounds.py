@@ -15,6 +15,7 @@ from typing import Any
 
 from runner_agent import clock
 from runner_agent.context import Context, StageEnd
+from runner_agent.files import read_ahead
 from runner_agent.measure import conditions, decision, order, outputs
 from runner_agent.measure.decision import Decision, Pair
 from runner_agent.measure.order import Side
@@ -59,6 +60,15 @@ class Rounds:
         told = all(math.isfinite(side) for pair in self._pairs for side in (pair.baseline, pair.candidate))
         stopped = self._context.found.expression_stopped
         return self._all_well and bool(self._pairs) and not stopped and (told or not self._smoke.throughput)
+
+    def prepare(self) -> None:
+        """What can be done before the device is ours, so that it does not wait: both trees are counted, and their
+        programs read into memory."""
+        context = self._context
+        for side in ("baseline", "candidate") if context.found.base_built else ("candidate",):
+            tree = self._tree(side)
+            context.seam.expect("smoke", tree, context.scratch(f"smoke-{side}"))
+            read_ahead(tree / name for name in context.found.fresh.programs)
 
     def run(self) -> StageEnd:
         """Stops early at a candidate that does not end well, and begins no round after `max_s`."""
@@ -140,9 +150,12 @@ class Rounds:
             return f"nothing can be settled: {found.reason}"
         return f"settled: {_shown(found)}" if found.settled else ""
 
+    def _tree(self, side: Side) -> Path:
+        return self._context.folder.baseline if side == "baseline" else self._context.folder.judged
+
     def _run(self, number: int, side: Side) -> _Run:
         context, smoke = self._context, self._smoke
-        tree = context.folder.baseline if side == "baseline" else context.folder.judged
+        tree = self._tree(side)
         log = context.out / "smoke" / f"{side}-{number}.log"
         seed = order.seed(number, context.spec.attempt_id)
         env = {order.SEED_VARIABLE: str(seed), **smoke.env}

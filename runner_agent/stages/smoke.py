@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from runner_agent import gates, telemetry, trees
 from runner_agent.context import Context, StageEnd
 from runner_agent.protocol import STALE
@@ -22,10 +24,13 @@ def run(context: Context) -> StageEnd:
     if reused := reuse.take(context, key):
         return reused
     rounds = Rounds(context)
+    rounds.prepare()
     with (
+        contextlib.ExitStack() as after,
         gates.of_device(context.home, context.spec.gpu, context.control, context.journal),
         context.seam.measuring(context.spec.isolation),
-        telemetry.Sampler(folder / "conditions.jsonl"),
     ):
+        # It waits for its programs to end, so it is left once the device is another's.
+        after.enter_context(telemetry.Sampler(folder / "conditions.jsonl"))
         end = rounds.run()
     return reuse.keep(context, key, rounds, end)

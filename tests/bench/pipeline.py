@@ -9,6 +9,7 @@ episodes. Takes about twelve minutes; `--only matins` leaves the others out. Bui
 from __future__ import annotations
 
 import argparse
+import contextlib
 import statistics
 import sys
 import tempfile
@@ -46,8 +47,8 @@ def main() -> None:
     shape = Shape(scale=asked.scale)
     found: dict[str, Result] = {}
     journal = None
-    with tempfile.TemporaryDirectory(prefix="matins-bench-") as made:
-        folder = Path(made)
+    with contextlib.ExitStack() as stack:
+        folder = asked.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="matins-bench-")))
         crates = workspace.make(folder / "repo")
         work = episodes(asked.episodes, asked.seed, shape, crates)
         few = work[: asked.serial]
@@ -123,6 +124,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--slots", default="agent=4,build=1", help="of the runner")
     parser.add_argument("--only", nargs="+", choices=WAYS, default=WAYS)
+    parser.add_argument("--folder", type=Path, help="work there, in a folder that is new, and leave everything")
     return parser.parse_args()
 
 
