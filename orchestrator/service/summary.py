@@ -39,7 +39,7 @@ def summarise(found: Derived, exit: ExitRecord, artifact_bytes: int, base_tok_s:
         "smoke": _smoke(evidence, exit, found.dispatches, reused=speed.reused_from is not None),
         "agent_tokens": _tokens(evidence),
         "agent_usd": agent_cost(turn.usage.cost_usd if turn.usage else None for turn in evidence.turns).usd,
-        "agent_gpu_s": sum(_held_by_agent(evidence)),
+        "agent_gpu_s": evidence.agent_gpu_s,
         "artifact_bytes": artifact_bytes,
     }
 
@@ -73,14 +73,6 @@ def _of_gpu(evidence: Evidence, event: str, key: str) -> Iterable[float]:
         value = told.data.get(key)
         if told.event == event and told.data.get("gate") != BUILD_SLOT and isinstance(value, (int, float)):
             yield float(value)
-
-
-def _held_by_agent(evidence: Evidence) -> Iterable[float]:
-    """How long the agent had the GPU in its sessions, each time."""
-    for told in evidence.events:
-        held_s = told.data.get("held_s")
-        if told.event == "agent-gpu" and isinstance(held_s, (int, float)):
-            yield float(held_s)
 
 
 def _histograms(dispatches: Iterable[Row]) -> dict[str, tuple[list[int], float]]:
