@@ -98,13 +98,34 @@ def uplifted(found: Collection[Found]) -> tuple[str, ...]:
     """The programs that cargo has put into the folder of a profile. They are links to what lies in `deps`: a build
     makes them anew, without work where nothing changed. One that goes elsewhere does not, and they would be the
     base's."""
+    profiles = _profiles(found)
+    return tuple(sorted(each.path for each in found if each.path.rpartition("/")[0] in profiles and _may_be_code(each)))
+
+
+def of_tests(found: Collection[Found]) -> tuple[str, ...]:
+    """The programs in a profile's `deps` that cargo did not put into its folder, as it does with all others: those of
+    tests. A build leaves the base's where they are, and the tests that follow link them anew where anything changed."""
+    profiles, put = _profiles(found), set(uplifted(found))
+    known = {each.file for each in found if each.path in put}
+    folders = {f"{profile}/deps".lstrip("/") for profile in profiles}
+    return tuple(
+        each.path
+        for each in found
+        if each.path.rpartition("/")[0] in folders
+        and _may_be_code(each)
+        and not each.path.endswith(CODE_SUFFIXES)
+        and each.file not in known
+    )
+
+
+def _profiles(found: Collection[Found]) -> set[str]:
+    """The folders that are cargo's for one profile."""
     inside: dict[str, set[str]] = {}
     for each in found:
         if stat.S_ISDIR(each.mode):
             folder, _, name = each.path.rpartition("/")
             inside.setdefault(folder, set()).add(name)
-    profiles = {folder for folder, names in inside.items() if names >= PROFILE_FOLDERS}
-    return tuple(sorted(each.path for each in found if each.path.rpartition("/")[0] in profiles and _may_be_code(each)))
+    return {folder for folder, names in inside.items() if names >= PROFILE_FOLDERS}
 
 
 def stamp(newest_ns: int, now_ns: int) -> int:
@@ -130,11 +151,14 @@ def to_touch(tree: Path, changed: Collection[str]) -> set[str]:
 
 
 def note(tree: Path, check: Callable[[], None] = lambda: None) -> dict[str, str]:
-    """Every program and library of the tree -> its SHA-256. `check` may raise to give up. Raises TooMuch, OSError."""
+    """Every program and library of the tree but the tests' own -> its SHA-256. `check` may raise to give up. Raises
+    TooMuch, OSError."""
     found: dict[str, str] = {}
     known: dict[tuple[int, int], str] = {}
-    for each in walk(tree):
-        if not _may_be_code(each):
+    seen = [each for each in walk(tree) if stat.S_ISDIR(each.mode) or _may_be_code(each)]
+    left = frozenset(of_tests(seen))
+    for each in seen:
+        if stat.S_ISDIR(each.mode) or each.path in left:
             continue
         if len(found) == PROGRAMS_MOST:
             raise TooMuch(f"it holds more than {PROGRAMS_MOST} programs")

@@ -168,6 +168,16 @@ def test_new_programs_of_tests_do_not_count_as_rewritten(tmp_path: Path) -> None
     assert freshness.rewritten(tree, noted) == ()
 
 
+def test_programs_that_the_bases_tests_left_may_be_linked_anew(tmp_path: Path) -> None:
+    tree = built(tmp_path)
+    left = file(tree / "target" / "release" / "deps" / "app_tests-2e", ELF, mode=0o755)
+    noted = freshness.note(tree)
+    left.unlink()
+    file(left, ELF[:-1] + b"!", mode=0o755)
+
+    assert freshness.rewritten(tree, noted) == ()
+
+
 def test_whoever_waits_can_give_up_while_programs_are_read(tmp_path: Path) -> None:
     def give_up() -> None:
         raise InterruptedError
