@@ -5,6 +5,7 @@ All git here runs in the sandbox, with the tree read-only while it is read, sinc
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,6 +107,13 @@ class Shadow:
         """The tracked files of `tree`, over which the last commit was put, that are not as they are there."""
         wanted = ("diff", "--name-only", "--no-renames", "--no-ext-diff", "-z", BRANCH, "--")
         return self._paths(tree, *wanted, errors="surrogateescape")
+
+    def restore(self, tree: Path, paths: Iterable[str]) -> None:
+        """Makes these files of `tree`, over which the last commit was put, what they are there. One that cannot be
+        stays, and has drifted still."""
+        wanted = "".join(f"{path}\0" for path in paths).encode(errors="surrogateescape")
+        streams = Streams(stdout=self.log, limit_bytes=self.log_bytes, stdin=wanted)
+        self._run(tree, ("checkout-index", "--force", "--quiet", "-z", "--stdin"), streams, writable=True)
 
     def left(self, tree: Path) -> Listing:
         """The files that the base's own build wrote over or added, and that git does not ignore."""

@@ -45,24 +45,30 @@ def leave_out(context: Context) -> None:
 
 
 def note(context: Context) -> None:
-    """Writes down what the judged tree's build made."""
+    """Writes down what the judged tree's build made. What it wrote over is not what the agent left."""
     fresh = context.found.fresh
+    if drifted := _drifted(context):
+        fresh.problem = fresh.problem or f"its build wrote over what the agent left: {listed(drifted)}"
     try:
         fresh.programs = freshness.note(context.folder.judged, context.control.check)
     except (TooMuch, OSError) as problem:
         fresh.problem = fresh.problem or _plain(str(problem))
         return
-    listed = {_plain(path): digest for path, digest in sorted(fresh.programs.items())}
-    context.write(NOTE, {"schema": BUILT_SCHEMA, "tree": fresh.tree, "programs": listed})
-    context.journal.record("built", tree=fresh.tree, programs=len(listed))
+    programs = {_plain(path): digest for path, digest in sorted(fresh.programs.items())}
+    context.write(NOTE, {"schema": BUILT_SCHEMA, "tree": fresh.tree, "programs": programs})
+    context.journal.record("built", tree=fresh.tree, programs=len(programs))
 
 
 def why_stale(context: Context) -> str:
-    """Why a smoke test would measure something else than what was built from the agent's last commit; empty if not."""
+    """Why a smoke test would measure something else than what was built from the agent's last commit; empty if not.
+    Files that lint and tests wrote over are put back first."""
     if context.found.fresh.problem:
         return f"the judged tree cannot be told fresh: {context.found.fresh.problem}"
     if drifted := _drifted(context):
-        return f"build, lint or tests wrote over what the agent left: {listed(drifted)}"
+        context.shadow.restore(context.folder.judged, drifted)
+        context.journal.record("tree-restored", count=len(drifted), paths=shown(drifted))
+        if drifted := _drifted(context):
+            return f"lint or tests wrote over what the agent left, and it cannot be put back: {listed(drifted)}"
     changed = rewritten(context)
     return f"what the build made is not as it was made any more: {listed(changed)}" if changed else ""
 

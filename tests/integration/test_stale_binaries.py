@@ -21,6 +21,8 @@ BUILD = (sh("cargo build --quiet --offline", 120.0),)
 FASTER = "sed -i 's/u32 = 10/u32 = 5/' src/main.rs"
 FORGE = "sed -i 's/u32 = 10/u32 = 99/' src/main.rs; cargo build -q --offline; sed -i 's/u32 = 99/u32 = 10/' src/main.rs"
 
+FORGED = 'echo "[GPU THROUGHPUT] tokens=99 seconds=1 tok_s=99"'
+
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -149,20 +151,30 @@ def test_a_build_that_comes_with_the_commit_is_not_taken_for_ours(
     assert "left out of its build" in json.loads(done.files["grade/evidence.json"])["problems"][-1]
 
 
-@pytest.mark.parametrize(
-    ("rewritten", "told"),
-    [
-        ("printf '#!/bin/sh\\necho \"[GPU THROUGHPUT] tokens=99 seconds=1 tok_s=99\"\\n' > target/debug/app", "app"),
-        ("echo 'echo tok_s=99' > ci/smoke.sh", "ci/smoke.sh"),
-    ],
-    ids=["program", "script"],
-)
-def test_what_tests_put_in_the_place_of_what_was_built_is_not_measured(
-    attempt: Callable[[str], Attempt], rewritten: str, told: str
+def test_a_program_that_tests_put_in_the_place_of_what_was_built_is_not_measured(
+    attempt: Callable[[str], Attempt],
 ) -> None:
-    done = attempt(f"cat >> ci/test.sh <<'X'\n{rewritten}\nX\n")
+    done = attempt(f"cat >> ci/test.sh <<'X'\necho '{FORGED}' > target/debug/app\nX\n")
 
     assert done.smoke.result == "failed"
-    assert done.smoke.detail.startswith("stale-binary: ")
-    assert told in done.smoke.detail
+    assert done.smoke.detail.startswith("stale-binary: what the build made")
+    assert "target/debug/app" in done.smoke.detail
     assert done.printed("candidate") == done.printed("baseline") == ""
+
+
+def test_files_that_tests_write_over_are_put_back_before_anything_is_measured(
+    attempt: Callable[[str], Attempt],
+) -> None:
+    done = attempt(f"cat >> ci/test.sh <<'X'\necho '{FORGED}' > ci/smoke.sh; rm kernels/a.comp\nX\n")
+
+    assert done.event("tree-restored")["paths"] == ["ci/smoke.sh", "kernels/a.comp"]
+    assert done.smoke.result == "ok"
+    assert "tok_s=10" in done.printed("candidate")
+
+
+def test_a_build_that_writes_over_what_is_judged_is_not_measured(attempt: Callable[[str], Attempt]) -> None:
+    swap = """sed -i 's|^fn main() {|&std::fs::write("kernels/a.comp", "other").unwrap();|' build.rs"""
+    done = attempt(swap)
+
+    assert done.smoke.detail.startswith("stale-binary: the judged tree cannot be told fresh: its build wrote over")
+    assert "kernels/a.comp" in done.smoke.detail
