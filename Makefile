@@ -20,6 +20,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --
 RUNTIME := $(VENV)/.runtime-stamp
 DEVELOPMENT := $(VENV)/.development-stamp
 ANSIBLE := .venv-ansible/.stamp
+BUILDBOT := .venv-buildbot/.stamp
 
 .PHONY: help setup demo test unit integration e2e lab lint ansible ansible-lint format bench lock system-parts test-parts chaos clean
 
@@ -63,7 +64,8 @@ format: $(DEVELOPMENT) ## rewrite the sources in the house format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(DEVELOPMENT) system-parts ## every benchmark, or ONLY=name
+# Only the pipeline is compared with Buildbot.
+bench: $(DEVELOPMENT) $(if $(filter-out pipeline,$(ONLY)),,$(BUILDBOT)) system-parts ## every benchmark, or ONLY=name
 	@for script in tests/bench/$(if $(ONLY),$(ONLY),[a-z]*).py; do $(BIN)/python "$$script"; done
 
 chaos: $(DEVELOPMENT) system-parts test-parts ## random faults and a verdict; SECONDS=600 SEED=7 PARTS=scaled|lab
@@ -75,6 +77,7 @@ lock: $(DEVELOPMENT) ## resolve the dependencies anew; UPGRADE=1 takes newer ver
 	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml --group build --group dev -c requirements.lock \
 		-o requirements-dev.lock
 	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) ansible/requirements.txt -o ansible/requirements.lock
+	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) tests/bench/buildbot.in -o tests/bench/buildbot.txt
 
 system-parts: ## Debian packages for Vulkan, shaders and the sandbox, where they are missing
 	@.ci/system-parts
@@ -83,7 +86,7 @@ test-parts: ## Debian packages with the servers that tests start for themselves,
 	@.ci/test-parts
 
 clean: ## remove .venv and all caches
-	@rm -rf $(VENV) .venv-ansible build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) .venv-ansible .venv-buildbot build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@find orchestrator runner_agent tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/pyvenv.cfg:
@@ -104,4 +107,10 @@ $(ANSIBLE): ansible/requirements.lock
 	@echo "make: installing Ansible into .venv-ansible" >&2
 	@PYTHON='$(PYTHON)' .ci/make-venv .venv-ansible
 	@.venv-ansible/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r ansible/requirements.lock
+	@touch $@
+
+$(BUILDBOT): tests/bench/buildbot.txt
+	@echo "make: installing Buildbot into .venv-buildbot" >&2
+	@PYTHON='$(PYTHON)' .ci/make-venv .venv-buildbot
+	@.venv-buildbot/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/bench/buildbot.txt
 	@touch $@

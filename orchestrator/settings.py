@@ -129,6 +129,9 @@ class Settings(BaseSettings):
         default="every-runner",
         description="a campaign is proven on each runner before its first episode there, or on the first for all",
     )
+    runner_cache_gib: float = Field(
+        default=100.0, gt=0, le=1_000_000, description="built bases and mirrors that a runner keeps in sum, GiB"
+    )
     runner_python: str = Field(default_factory=_default_python, description="Python (≥ 3.10) of the local runner")
 
     failpoints: str = Field(

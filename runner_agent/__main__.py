@@ -92,6 +92,12 @@ def _replay(words: list[str]) -> int:
     return replay.main(words)
 
 
+def _gpu(words: list[str]) -> int:
+    from runner_agent import gpu_client
+
+    return gpu_client.main(words)
+
+
 def _scan(_words: list[str]) -> int:
     from runner_agent import scan
 
@@ -133,6 +139,7 @@ _INTERNAL: dict[str, Callable[[list[str]], int]] = {
     "supervise": _supervise,
     "power": _power,
     "replay": _replay,
+    "gpu": _gpu,
     "scan": _scan,
     "timed": _timed,
     "devices": _devices,

@@ -30,6 +30,8 @@ def make(name: str) -> Path | None:
         with contextlib.suppress(OSError):
             leaf.mkdir(exist_ok=True)
             if (leaf / "cgroup.kill").exists() and os.access(leaf / "cgroup.procs", os.W_OK):
+                if can_freeze(leaf):  # as a supervisor may have left it that died meanwhile
+                    (leaf / "cgroup.freeze").write_text("0")
                 return leaf
             leaf.rmdir()
     return None
@@ -66,6 +68,23 @@ def kill(leaf: Path, wait_s: float) -> bool:
     (leaf / "cgroup.kill").write_text("1")
     deadline = clock.monotonic_s() + wait_s
     while "populated 1" in (leaf / "cgroup.events").read_text():
+        if clock.monotonic_s() > deadline:
+            return False
+        clock.pause(POLL_S)
+    return True
+
+
+def can_freeze(leaf: Path) -> bool:
+    """Since Linux 5.2, without any controller."""
+    return (leaf / "cgroup.freeze").exists()
+
+
+def freeze(leaf: Path, *, frozen: bool, wait_s: float) -> bool:
+    """Stops all members where they are, or lets them go on, and waits for it. True where it has come about. What is
+    frozen can be killed."""
+    (leaf / "cgroup.freeze").write_text(str(int(frozen)))
+    deadline = clock.monotonic_s() + wait_s
+    while f"frozen {int(frozen)}" not in (leaf / "cgroup.events").read_text():
         if clock.monotonic_s() > deadline:
             return False
         clock.pause(POLL_S)

@@ -20,6 +20,8 @@ AGENT_FILE = f"{RUN}/agent.pyz"
 AGENT_FOLDER = f"{RUN}/agent"
 MIRROR = f"{RUN}/mirror.git"
 SHADOW = f"{RUN}/shadow.git"
+PROGRAMS = f"{RUN}/bin"
+GPU_SOCKET = f"{RUN}/gpu.sock"
 
 Role = Literal["agent", "build", "smoke", "tool"]
 
@@ -28,7 +30,6 @@ REPLACED = frozenset({"proc", "dev", "tmp", "run", "home", "root", "lost+found",
 EMPTIED = ("/tmp", "/run", "/var/tmp")  # noqa: S108  the sandbox's own, made anew for each process
 # These change how a program is loaded. They must reach the confined program only, not bubblewrap, which runs outside.
 LOADER_PREFIXES = ("LD_", "GLIBC_", "PYTHON", "GCONV_")
-FEW_CORES = 4
 BACKGROUND_NICENESS = 10
 
 
@@ -43,7 +44,9 @@ class Bind:
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What is to run, and on what. `tree` and `scratch` are folders of the machine."""
+    """What is to run, and on what. `tree` and `scratch` are folders of the machine; `cwd` is one of the sandbox, and so
+    are `programs`, which PATH begins with. `env` is the runner's word, `own_env` an agent's, which bubblewrap itself is
+    kept from. `gpu`: an agent's command that holds the gate; its others have no device."""
 
     role: Role
     argv: tuple[str, ...]
@@ -53,6 +56,18 @@ class Wish:
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     binds: tuple[Bind, ...] = ()
     network: Literal["full", "none"] = "none"
+    cwd: str = TREE
+    programs: tuple[str, ...] = ()
+    own_env: Mapping[str, str] = field(default_factory=dict[str, str])
+    gpu: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """On which cores (none: any), and whether at idle priority, behind all else on the machine."""
+
+    cores: tuple[int, ...] = ()
+    idle: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,12 +81,12 @@ class Bounds:
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessPlan:
-    """How to start it. `cores` empty: any. `processes` and `file_bytes` are rlimits."""
+    """How to start it. `processes` and `file_bytes` are rlimits."""
 
     argv: tuple[str, ...]
     env: Mapping[str, str]
     niceness: int
-    cores: tuple[int, ...]
+    place: Place
     processes: int
     file_bytes: int
 
@@ -80,7 +95,7 @@ class SandboxUnavailable(Exception):
     """Nothing of an episode may run here, since it could not be confined."""
 
 
-def plan_process(machine: Machine, wish: Wish, bounds: Bounds) -> ProcessPlan:
+def plan_process(machine: Machine, wish: Wish, bounds: Bounds, place: Place = Place()) -> ProcessPlan:
     """The plan for one process. Raises SandboxUnavailable where the machine has no bubblewrap."""
     if machine.bwrap is None:
         raise SandboxUnavailable(
@@ -89,20 +104,21 @@ def plan_process(machine: Machine, wish: Wish, bounds: Bounds) -> ProcessPlan:
         )
     env = environment(machine, wish, bounds.hide)
     loader = {name: value for name, value in env.items() if name.startswith(LOADER_PREFIXES)}
-    setenv = tuple(part for name, value in sorted(loader.items()) for part in ("--setenv", name, value))
+    inside = {**loader, **wish.own_env}
+    setenv = tuple(part for name, value in sorted(inside.items()) for part in ("--setenv", name, value))
     return ProcessPlan(
         argv=(
             machine.bwrap,
             *_namespaces(machine, wish),
-            *_root(machine, bounds.hide),
+            *_root(machine, bounds.hide, devices=wish.role != "agent" or wish.gpu),
             *_mounts(wish),
             *setenv,
-            *("--chdir", TREE, "--"),
+            *("--chdir", wish.cwd, "--"),
             *wish.argv,
         ),
         env={name: value for name, value in env.items() if name not in loader},
         niceness=0 if wish.role == "smoke" else BACKGROUND_NICENESS,
-        cores=_cores(machine.cores, wish.role),
+        place=place,
         processes=bounds.processes,
         file_bytes=bounds.file_bytes,
     )
@@ -111,7 +127,7 @@ def plan_process(machine: Machine, wish: Wish, bounds: Bounds) -> ProcessPlan:
 def environment(machine: Machine, wish: Wish, hide: tuple[str, ...]) -> dict[str, str]:
     """Built from nothing: where programs, home and temporary files are, and what was asked for."""
     env = {
-        "PATH": ":".join(part for part in machine.path if not _covered(part, hide)),
+        "PATH": ":".join((*wish.programs, *(part for part in machine.path if not _covered(part, hide)))),
         "HOME": f"{SCRATCH}/home",
         "TMPDIR": f"{SCRATCH}/tmp",  # noqa: S108
         "CARGO_HOME": f"{SCRATCH}/cargo",
@@ -133,7 +149,7 @@ def _namespaces(machine: Machine, wish: Wish) -> tuple[str, ...]:
     )
 
 
-def _root(machine: Machine, hide: tuple[str, ...]) -> tuple[str, ...]:
+def _root(machine: Machine, hide: tuple[str, ...], *, devices: bool) -> tuple[str, ...]:
     parts: list[str] = []
     shown: list[str] = []
     for entry in machine.entries:
@@ -146,7 +162,7 @@ def _root(machine: Machine, hide: tuple[str, ...]) -> tuple[str, ...]:
             parts += ["--ro-bind", path, path]
             shown.append(path)
     parts += ["--proc", "/proc", "--dev", "/dev"]
-    for device in machine.devices:
+    for device in machine.devices if devices else ():
         parts += ["--dev-bind", device, device]
     emptied = [*EMPTIED, *machine.homes]
     for path in emptied:
@@ -174,11 +190,6 @@ def _mounts(wish: Wish) -> tuple[str, ...]:
         for bind in (tree, scratch, *wish.binds)
         for part in ("--bind" if bind.writable else "--ro-bind", bind.source, bind.target)
     )
-
-
-def _cores(cores: tuple[int, ...], role: Role) -> tuple[int, ...]:
-    """With four cores or more the last one is kept for whoever holds the GPU."""
-    return () if role == "smoke" or len(cores) < FEW_CORES else cores[:-1]
 
 
 def _visible(path: str, shown: list[str], emptied: list[str]) -> bool:

@@ -12,11 +12,13 @@ from typing import Any
 from runner_agent import locks
 from runner_agent.confinement import Bind, Role, Wish
 from runner_agent.control import Control
+from runner_agent.freshness import Fresh
 from runner_agent.home import AttemptFolder, BaseFolder, Home
 from runner_agent.journal import Journal
 from runner_agent.process import Outcome, Seam, Streams
-from runner_agent.protocol import Check, Command, LaunchSpec, StageResult
+from runner_agent.protocol import TREE_VARIABLE, Check, Command, LaunchSpec, StageResult
 from runner_agent.shadow import Shadow
+from runner_agent.snapshots import Method
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +41,14 @@ class Findings:
     expression_stopped: bool = False
     session_ended_early: bool = False
     graded: bool = False
+    fresh: Fresh = field(default_factory=Fresh)
+    agent_gpu_s: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
+    """`methods`: how its trees are to be copied, in the order in which they are to be tried."""
+
     spec: LaunchSpec
     home: Home
     folder: AttemptFolder
@@ -51,6 +57,7 @@ class Context:
     seam: Seam
     shadow: Shadow
     found: Findings
+    methods: tuple[Method, ...] = ("copy",)
 
     @property
     def out(self) -> Path:
@@ -61,10 +68,10 @@ class Context:
         return self.home.base(self.spec.base_key)
 
     @contextlib.contextmanager
-    def base_tree(self) -> Generator[Path, None, None]:
-        """The built base's tree, which nobody makes anew meanwhile: another attempt may, when the driver changed."""
+    def base_held(self) -> Generator[None, None, None]:
+        """Nobody makes the base anew meanwhile: another attempt may, when the driver changed."""
         with locks.held(self.base.lock, shared=True, check=self.control.check):
-            yield self.base.tree
+            yield
 
     @property
     def mirror(self) -> Path:
@@ -93,13 +100,14 @@ class Context:
         scratch: str = "judge",
     ) -> Outcome:
         """Runs a command in the sandbox with both its outputs in `log`."""
+        known_as = self.found.fresh.tree if tree == self.folder.judged else self.spec.commit
         wish = Wish(
             role=role,
             argv=command.argv,
             tree=str(tree),
             tree_writable=tree_writable,
             scratch=str(self.scratch(scratch)),
-            env=dict(env or {}),
+            env={TREE_VARIABLE: known_as, **(env or {})},
             binds=binds,
             network=self.spec.network,
         )

@@ -7,7 +7,7 @@ from typing import Literal
 
 from runner_agent.protocol import StageResult
 
-Stop = Literal["limit", "output", "disk", "disk-floor", "processes"]
+Stop = Literal["limit", "output", "disk", "disk-floor", "processes", "gone"]
 
 
 def judge(code: int, stop: Stop | None, limit_s: float, bound: int) -> tuple[StageResult, str]:
@@ -29,6 +29,7 @@ _STOPPED = {
     "output": "ended after more than {} bytes of output",
     "disk": "ended after it had added more than {} bytes to the disk (limits.disk_bytes)",
     "disk-floor": "disk-floor: ended because the runner's disk is nearly full; make room there",
+    "gone": "ended because nobody waits for it any more",
     "processes": "ended with more than {} processes at once (limits.processes)",
 }
 _SIGNALS = {int(part): part.name for part in signal.Signals}

@@ -19,20 +19,22 @@ if TYPE_CHECKING:  # importing typing, too, takes its time
 
 def command(agent_file: str, python: str, cgroups: tuple[str, ...], plan: ProcessPlan) -> tuple[str, ...]:
     """The argument list that starts `plan` by way of this module."""
-    cores = ",".join(map(str, plan.cores))
-    how = f"{plan.niceness}:{plan.processes}:{plan.file_bytes}:{cores}:{SEPARATOR.join(cgroups)}"
+    cores = ",".join(map(str, plan.place.cores))
+    how = f"{plan.niceness}:{int(plan.place.idle)}:{plan.processes}:{plan.file_bytes}:{cores}:{SEPARATOR.join(cgroups)}"
     return (python, "-I", "-S", agent_file, "enter", how, *plan.argv)
 
 
 def main(arguments: list[str]) -> int:
     """Never returns, unless the program cannot be started."""
-    niceness, processes, file_bytes, cores, cgroups = arguments[0].split(":", 4)
+    niceness, idle, processes, file_bytes, cores, cgroups = arguments[0].split(":", 5)
     for cgroup in filter(None, cgroups.split(SEPARATOR)):
         with open(os.path.join(cgroup, "cgroup.procs"), "w") as file:
             file.write("0")
     os.nice(int(niceness))
     if cores:
         os.sched_setaffinity(0, [int(part) for part in cores.split(",")])
+    if idle == "1":
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     _lower(resource.RLIMIT_NPROC, int(processes))
     _lower(resource.RLIMIT_FSIZE, int(file_bytes))
     _lower(resource.RLIMIT_CORE, 0)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from runner_agent import cgroup
+from runner_agent import cgroup, snapshots
 from runner_agent.confinement import Bounds
 from runner_agent.context import Context, Findings
 from runner_agent.control import Control
 from runner_agent.home import AttemptFolder, Home
+from runner_agent.isolation import Register
 from runner_agent.journal import Journal
 from runner_agent.machine import survey
 from runner_agent.process import Seam
@@ -20,7 +21,7 @@ from runner_agent.shadow import Shadow
 
 
 def equip(home: Home, folder: AttemptFolder, spec: LaunchSpec, agent_file: Path, control: Control) -> Context:
-    """Looks at the machine, and makes the attempt's cgroup where this account may."""
+    """Looks at the machine, and makes the attempt's cgroup and mount namespace where this account may."""
     journal = Journal(folder.events)
     folders = (folder.out, folder.tree, folder.judged, folder.baseline, folder.scratch, folder.shadow)
     seam = Seam(
@@ -31,10 +32,11 @@ def equip(home: Home, folder: AttemptFolder, spec: LaunchSpec, agent_file: Path,
         inits=folder.inits,
         control=control,
         leaf=cgroup.make(spec.attempt_id),
-        watch=Watch(folders, spec.limits.disk_bytes),
+        watch=Watch(folders, spec.limits.disk_bytes, layers=folder.layers),
         journal=journal,
         redaction=Redaction(spec.agent.secrets if spec.agent is not None else {}),
         out=folder.out,
+        register=Register(home.quiet),
     )
     shadow = Shadow(
         seam=seam,
@@ -54,6 +56,7 @@ def equip(home: Home, folder: AttemptFolder, spec: LaunchSpec, agent_file: Path,
         seam=seam,
         shadow=shadow,
         found=Findings(),
+        methods=snapshots.prepare(home),
     )
 
 

@@ -1,6 +1,8 @@
 """Calls about an attempt are answered by the agent file that began it. A newer orchestrator brings a newer file, but
 what lies in an attempt's folder, and what its supervisor looks for there, is for the version that made it.
 
+What attempts of different files meet at on the machine, too: the gates of the devices, see `gates`.
+
 An attempt's `origin.json` names its file. The call is passed on as it came, with the words of this version: one that
 an older file could not read would have to be translated here, in `become` and `ask`.
 """

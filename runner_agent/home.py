@@ -27,6 +27,14 @@ class Home:
     root: Path
 
     @property
+    def measured(self) -> Path:
+        return self.root / "measured"
+
+    @property
+    def measured_lock(self) -> Path:
+        return self.root / "measured.lock"
+
+    @property
     def launch_lock(self) -> Path:
         return self.root / "launch.lock"
 
@@ -37,6 +45,14 @@ class Home:
     @property
     def agents(self) -> Path:
         return self.root / "agent"
+
+    @property
+    def workspaces(self) -> Path:
+        return self.root / "workspaces.json"
+
+    @property
+    def incoming(self) -> Path:
+        return self.root / "incoming"
 
     @property
     def asleep(self) -> Path:
@@ -65,6 +81,10 @@ class Home:
     @property
     def gpu_gate(self) -> Path:
         return self.gates / "gpu"
+
+    @property
+    def quiet(self) -> Path:
+        return self.root / "quiet"
 
     def gate(self, name: str) -> Path:
         return self.gates / name
@@ -123,6 +143,14 @@ class AttemptFolder:
     @property
     def handover(self) -> Path:
         return self.root / "handover.sock"
+
+    @property
+    def gpu_socket(self) -> Path:
+        return self.root / "gpu.sock"
+
+    @property
+    def programs(self) -> Path:
+        return self.root / "bin"
 
     @property
     def reserve(self) -> Path:
@@ -199,6 +227,10 @@ class AttemptFolder:
     @property
     def baseline(self) -> Path:
         return self.root / "baseline"
+
+    @property
+    def layers(self) -> Path:
+        return self.root / "layers"
 
     @property
     def scratch(self) -> Path:

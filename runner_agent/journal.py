@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,16 @@ class Journal:
         self._seq = before[-1]["seq"] if before else 0
         self._file = open(path, "ab")  # noqa: SIM115  lives as long as the supervisor
         self._file.truncate(_whole(path))
+        self._turn = threading.Lock()
 
     def record(self, event: str, **data: Any) -> None:
-        self._seq += 1
-        line = json.dumps({"seq": self._seq, "at": clock.utc_now(), "event": event, **data})
-        self._file.write(line.encode() + b"\n")
-        self._file.flush()
-        if event in SYNCED:
-            os.fsync(self._file.fileno())
+        with self._turn:
+            self._seq += 1
+            line = json.dumps({"seq": self._seq, "at": clock.utc_now(), "event": event, **data})
+            self._file.write(line.encode() + b"\n")
+            self._file.flush()
+            if event in SYNCED:
+                os.fsync(self._file.fileno())
 
 
 def read(path: Path) -> list[dict[str, Any]]:

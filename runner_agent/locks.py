@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import threading
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -20,6 +21,35 @@ def take(path: Path) -> int:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BaseException:
         os.close(handle)
+        raise
+    return handle
+
+
+def wait(path: Path, kind: int = fcntl.LOCK_EX, *, check: Callable[[], None]) -> int:
+    """Takes the lock as soon as it is free, and returns its descriptor. `check` runs while waiting and may raise to
+    give up. The kernel wakes it: one blocking call in a thread, which is left to itself where this gives up."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    taken, given_up, turn = threading.Event(), threading.Event(), threading.Lock()
+    with contextlib.suppress(BlockingIOError):
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
+        return handle
+
+    def block() -> None:
+        fcntl.flock(handle, kind)
+        with turn:
+            taken.set()
+            if given_up.is_set():
+                os.close(handle)
+
+    threading.Thread(target=block, name="lock", daemon=True).start()
+    try:
+        while not taken.wait(POLL_S):
+            check()
+    except BaseException:
+        with turn:
+            given_up.set()
+            if taken.is_set():
+                os.close(handle)
         raise
     return handle
 

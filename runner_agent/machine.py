@@ -27,7 +27,8 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """`homes` are emptied in every sandbox, but for `toolchains`; `path` is where programs are looked for."""
+    """`homes` are emptied in every sandbox, but for `toolchains`; `path` is where programs are looked for. `cores` are
+    those that this account may use, `siblings` the same, the threads of a core together."""
 
     bwrap: str | None
     python: str
@@ -44,6 +45,7 @@ class Machine:
     uid: int
     gid: int
     cores: tuple[int, ...]
+    siblings: tuple[tuple[int, ...], ...] = ()
 
 
 def survey(environ: Mapping[str, str]) -> Machine:
@@ -55,6 +57,7 @@ def survey(environ: Mapping[str, str]) -> Machine:
     mine = [part for part in (*path, sys.base_prefix) if _below(part, home)]
     toolchains = sorted({os.path.realpath(part) for part in (*named, *beneath, *mine) if os.path.isdir(part)})
     rustup = environ.get("RUSTUP_HOME") or os.path.join(home, ".rustup")
+    cores = tuple(sorted(os.sched_getaffinity(0)))
     return Machine(
         bwrap=shutil.which("bwrap", path=":".join(path)),
         python=os.path.realpath(sys.executable),
@@ -70,8 +73,25 @@ def survey(environ: Mapping[str, str]) -> Machine:
         rustup_home=os.path.realpath(rustup) if os.path.isdir(rustup) else None,
         uid=os.getuid(),
         gid=os.getgid(),
-        cores=tuple(sorted(os.sched_getaffinity(0))),
+        cores=cores,
+        siblings=siblings_of(cores, Path("/sys/devices/system/cpu")),
     )
+
+
+def siblings_of(cores: tuple[int, ...], folder: Path) -> tuple[tuple[int, ...], ...]:
+    """The cores by what the kernel says of their topology; where it says nothing each is by itself."""
+    groups = {_threads(core, folder) & set(cores) for core in cores}
+    return tuple(sorted(tuple(sorted(group)) for group in groups))
+
+
+def _threads(core: int, folder: Path) -> frozenset[int]:
+    """A list as `0,4` or `0-1`: the kernel's Documentation/admin-guide/cputopology."""
+    try:
+        text = (folder / f"cpu{core}" / "topology" / "thread_siblings_list").read_text()
+        ends = [tuple(int(end) for end in part.split("-")) for part in text.strip().split(",")]
+        return frozenset({core}.union(*(range(end[0], end[-1] + 1) for end in ends)))
+    except (OSError, ValueError):
+        return frozenset({core})
 
 
 def _search_path(text: str, home: str) -> tuple[str, ...]:

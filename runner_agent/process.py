@@ -1,7 +1,8 @@
 """The launch seam: every process of an episode is started here and nowhere else.
 
-`Seam.run` confines a command as `confinement` decided and waits for it; `Seam.trusted` runs the operator's own git
-against the operator's own repository, the one thing that needs the operator's network and credentials.
+`Seam.run` confines a command as `confinement` decided and waits for it; `Seam.lend` does the same beside it, for one
+that the agent asked for. While another attempt measures, they make room (`aside`). `Seam.trusted` runs the operator's
+own git against the operator's own repository, the one thing that needs the operator's network and credentials.
 """
 
 from __future__ import annotations
@@ -12,56 +13,28 @@ import platform
 import select
 import subprocess
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-from runner_agent import cgroup, clock, device_nodes, enter, quiescence, seccomp
+from runner_agent import cgroup, child, clock, device_nodes, enter, isolation, quiescence, seccomp
+from runner_agent.aside import Aside, Unmoved
 from runner_agent.capture import Capture, Tally
-from runner_agent.confinement import Bounds, Role, SandboxUnavailable, Wish, plan_process
-from runner_agent.control import Control, DiskFloor, InfrastructureFault, Interrupted
+from runner_agent.child import Ends, Job, Outcome, Streams
+from runner_agent.confinement import Bounds, Place, Role, SandboxUnavailable, Wish, plan_process
+from runner_agent.control import Control, DiskFloor, Interrupted
 from runner_agent.ending import Stop, judge
 from runner_agent.journal import Journal
 from runner_agent.machine import Machine
-from runner_agent.protocol import Gpu, StageResult
+from runner_agent.protocol import Gpu, Isolation
 from runner_agent.quota import LOOK_S, Watch
 from runner_agent.redaction import NOTHING, Redaction
-from runner_agent.sandbox import Sandbox, end, open_up
+from runner_agent.sandbox import Sandbox, clear, end, open_up
 
 POLL_S = 0.1
 LOGS_FACTOR = 16
 """All logs of the agent hold together so many times what one may hold, and all others as much again."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """How a process ended. `detail` is empty or a sentence; `exit_code` is None where a signal ended it; `limit` names
-    the bound that ended it ("time", "output", "disk" or "processes"), if one did."""
-
-    result: StageResult
-    exit_code: int | None
-    seconds: float
-    started_at: str
-    finished_at: str
-    detail: str = ""
-    limit: str = ""
-
-    @property
-    def ok(self) -> bool:
-        return self.result == "ok"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Streams:
-    """Where output goes, appended. Without `stderr` both go to `stdout`. Each is bounded by `limit_bytes`. `exact`: a
-    program reads it, so that secrets in it stay."""
-
-    stdout: Path
-    limit_bytes: int
-    stderr: Path | None = None
-    stdin: bytes = b""
-    exact: bool = False
 
 
 class Seam:
@@ -82,10 +55,11 @@ class Seam:
         redaction: Redaction = NOTHING,
         out: Path | None = None,
         bound_by_kernel: bool = True,
+        register: isolation.Register | None = None,
     ) -> None:
         """`leaf` is the attempt's cgroup, if the machine lets this account make one; see `cgroup.make`. What is written
         below `out`, the episode's folder, is bounded in sum, too. Without `bound_by_kernel` processes are counted even
-        where the kernel could bound them."""
+        where the kernel could bound them. `register`: of those who measure; without it nobody makes room."""
         self.machine = machine
         self.agent_file = agent_file
         self.redaction = redaction
@@ -100,6 +74,23 @@ class Seam:
         self._out = out
         self._tallies: dict[bool, Tally] = {}
         self._count_at_s = 0.0
+        self._register = register
+        self._measured_on: tuple[int, ...] = ()
+        self.frozen_s = 0.0
+
+    @contextlib.contextmanager
+    def measuring(self, wanted: Isolation) -> Generator[None, None, None]:
+        """Meanwhile what runs as "smoke" has its own cores, and what other attempts run makes room for it."""
+        if self._register is None:
+            yield
+            return
+        check, siblings = self._control.check, self.machine.siblings
+        with self._register.measure(self._attempt_id, wanted, siblings, check, self._journal) as mark:
+            self._measured_on = mark.cores
+            try:
+                yield
+            finally:
+                self._measured_on = ()
 
     def show_only(self, device_uuid: str, gpus: tuple[Gpu, ...]) -> None:
         """From now on no process of the attempt sees another of the machine's `gpus`, as far as their device files are
@@ -110,29 +101,25 @@ class Seam:
     def run(self, wish: Wish, streams: Streams, limit_s: float) -> Outcome:
         """Runs a confined command. Raises Interrupted once it is killed because the attempt is to end, DiskFloor where
         the disk ran low, and SandboxUnavailable where it cannot be confined."""
-        plan = plan_process(self.machine, wish, self._bounds)
-        calls = seccomp.program(platform.machine())
-        if calls is None:
-            raise SandboxUnavailable(
-                f"SANDBOX_UNAVAILABLE: no filter of system calls for {platform.machine()}; nothing runs unconfined"
-            )
-        open_up(Path(wish.tree), Path(wish.scratch))
-        if self._watch is not None and wish.role != "tool":
-            self._watch.admit("agent" if wish.role == "agent" else "judge", Path(wish.tree))
-        groups = tuple(map(str, self._groups or ([self._leaf] if self._leaf is not None else [])))
-        with tempfile.TemporaryFile() as info, tempfile.TemporaryFile(buffering=0) as refused:
-            refused.write(calls)
-            refused.seek(0)
-            # bubblewrap writes the numbers of the sandbox's namespaces here before it starts the command.
-            own = ("--info-fd", str(info.fileno()), "--seccomp", str(refused.fileno()))
-            argv = (plan.argv[0], *own, *plan.argv[1:])
-            entered = enter.command(str(self.agent_file), self.machine.python, groups, replace(plan, argv=argv))
-            return self._supervise(entered, plan.env, streams, limit_s, wish.role, (info, refused))
+        self.expect(wish.role, Path(wish.tree), Path(wish.scratch))
+        return self._confined(wish, Job(role=wish.role, limit_s=limit_s, ends=streams))
+
+    def expect(self, role: Role, tree: Path, scratch: Path) -> None:
+        """What has to be done before a command runs in `tree`: mend the folders, and count what is there already. `run`
+        does so itself, at once where it was done before: counting takes long, and the GPU may be idle meanwhile."""
+        open_up(tree, scratch)
+        if self._watch is not None and role != "tool":
+            self._watch.admit("agent" if role == "agent" else "judge", tree)
+
+    def lend(self, wish: Wish, ends: Ends, limit_s: float, gone: Callable[[], bool]) -> Outcome:
+        """Runs a confined command beside one of `run`, from another thread, on somebody else's descriptors. It ends
+        once he is `gone`. Raises as `run` does."""
+        return self._confined(wish, Job(role=wish.role, limit_s=limit_s, ends=ends, beside=True, gone=gone))
 
     def trusted(self, argv: tuple[str, ...], env: Mapping[str, str], streams: Streams, limit_s: float) -> Outcome:
         """Runs the operator's own command unconfined, in the operator's environment and `env`."""
         own = {name: value for name, value in os.environ.items() if not name.startswith("MATINS_")}
-        return self._supervise(argv, {**own, **env}, streams, limit_s, None, ())
+        return self._supervise(argv, {**own, **env}, Job(role=None, limit_s=limit_s, ends=streams), Unmoved(), ())
 
     def quiesce(self) -> quiescence.Proof:
         """Kills whatever is left of the attempt's processes, and proves it."""
@@ -145,47 +132,93 @@ class Seam:
         if self._leaf is not None:
             cgroup.remove(self._leaf)
 
+    def _confined(self, wish: Wish, job: Job) -> Outcome:
+        calls = seccomp.program(platform.machine())
+        if calls is None:
+            raise SandboxUnavailable(
+                f"SANDBOX_UNAVAILABLE: no filter of system calls for {platform.machine()}; nothing runs unconfined"
+            )
+        groups = tuple(map(str, self._groups or ([self._leaf] if self._leaf is not None else [])))
+        aside = self._aside(job)
+        with (
+            contextlib.closing(aside),
+            tempfile.TemporaryFile() as info,
+            tempfile.TemporaryFile(buffering=0) as refused,
+        ):
+            standing = aside.start(lambda frozen_s: self._was_frozen(frozen_s, job))
+            cores = self._measured_on if job.role == "smoke" else standing.cores
+            plan = plan_process(self.machine, wish, self._bounds, Place(cores=cores, idle=standing.idle))
+            refused.write(calls)
+            refused.seek(0)
+            # bubblewrap writes the numbers of the sandbox's namespaces here before it starts the command.
+            own = ("--info-fd", str(info.fileno()), "--seccomp", str(refused.fileno()))
+            argv = (plan.argv[0], *own, *plan.argv[1:])
+            entered = enter.command(str(self.agent_file), self.machine.python, groups, replace(plan, argv=argv))
+            return self._supervise(entered, plan.env, job, aside, (info, refused))
+
+    def _aside(self, job: Job) -> Unmoved:
+        if self._register is None or job.role in (None, "smoke"):
+            return Unmoved()
+        return Aside(
+            register=self._register,
+            attempt_id=self._attempt_id,
+            cores=self.machine.cores,
+            leaf=self._leaf,
+            journal=None if job.beside else self._journal,
+        )
+
+    def _was_frozen(self, seconds: float, job: Job) -> None:
+        """Time that was another's measurement is not the attempt's. Raises Interrupted where that is to end."""
+        if seconds and not job.beside:
+            self.frozen_s += seconds
+            self._control.extend(seconds)
+        self._control.check()
+
     def _supervise(
-        self,
-        argv: tuple[str, ...],
-        env: Mapping[str, str],
-        streams: Streams,
-        limit_s: float,
-        role: Role | None,
-        passed: tuple[IO[bytes], ...],
+        self, argv: tuple[str, ...], env: Mapping[str, str], job: Job, aside: Unmoved, passed: tuple[IO[bytes], ...]
     ) -> Outcome:
         """`passed`: what the child inherits, first the file that its sandbox is described in."""
         started_at = clock.utc_now()
-        began = clock.monotonic_s()
+        began, before_s = clock.monotonic_s(), aside.frozen_s
         with contextlib.ExitStack() as stack:
-            captures = self._captures(streams, role)
+            captures = self._captures(job.ends, job.role) if isinstance(job.ends, Streams) else ()
             for capture in captures:
                 stack.callback(capture.close)
-            child = _start(argv, {**env, quiescence.MARKER: self._attempt_id}, streams.stdin, captures, passed)
+            ends = child.piped(job.ends, captures, stack) if isinstance(job.ends, Streams) else job.ends
+            running = child.start(argv, {**env, quiescence.MARKER: self._attempt_id}, ends, passed)
+            for capture in captures:
+                capture.started()
             sandbox = Sandbox(passed[0] if passed else None)
-            stop = self._wait(child, sandbox, captures, began + limit_s, role)
+            try:
+                stop: Stop | Interrupted | None = self._wait(
+                    running, sandbox, job, captures, aside, began + job.limit_s
+                )
+            except Interrupted as interrupted:
+                stop = interrupted
+            finally:
+                aside.close()
             if stop is not None:
-                end(child, sandbox)
-            self._clear(sandbox)
+                end(running, sandbox)
+            clear(sandbox, self._attempt_id)
         seconds = round(clock.monotonic_s() - began, 3)
         if isinstance(stop, Interrupted):
             raise stop
         if stop is None and any(capture.over for capture in captures):
             stop = "output"  # the last of it came as the command ended
-        result, detail = judge(child.returncode, stop, limit_s, self._bound(stop, streams))
-        if stop not in (None, "limit") and self._journal is not None:
+        result, detail = judge(running.returncode, stop, job.limit_s, self._bound(stop, job))
+        if stop not in (None, "limit", "gone") and self._journal is not None:
             self._journal.record("limit-reached", limit=stop, detail=detail)
         if stop == "disk-floor":
             raise DiskFloor(detail)
-        exit_code = child.returncode if child.returncode >= 0 else None
         return Outcome(
             result=result,
-            exit_code=exit_code,
+            exit_code=running.returncode if running.returncode >= 0 else None,
             seconds=seconds,
             started_at=started_at,
             finished_at=clock.utc_now(),
             detail=detail,
             limit="time" if stop == "limit" else stop or "",
+            frozen_s=round(aside.frozen_s - before_s, 3),
         )
 
     def _captures(self, streams: Streams, role: Role | None) -> tuple[Capture, ...]:
@@ -196,18 +229,20 @@ class Seam:
         paths = (streams.stdout,) if streams.stderr is None else (streams.stdout, streams.stderr)
         return tuple(Capture(path, streams.limit_bytes, redaction, tally) for path in paths)
 
-    def _bound(self, stop: Stop | None, streams: Streams) -> int:
+    def _bound(self, stop: Stop | None, job: Job) -> int:
         if stop == "processes":
             return self._bounds.processes
         if stop in ("disk", "disk-floor") and self._watch is not None:
             return self._watch.limit_bytes
-        return streams.limit_bytes
+        return job.ends.limit_bytes if isinstance(job.ends, Streams) else 0
 
-    def _over(self, role: Role | None) -> Stop | None:
+    def _over(self, job: Job, captures: tuple[Capture, ...]) -> Stop | None:
         """What a command of the episode uses too much of. The runner's own are not ended for it: they save what is."""
-        if role in (None, "tool"):
+        if any(capture.over for capture in captures):
+            return "output"
+        if job.role in (None, "tool") or job.beside:
             return None
-        overrun = self._watch.why_stop(measuring=role == "smoke") if self._watch is not None else None
+        overrun = self._watch.why_stop(measuring=job.role == "smoke") if self._watch is not None else None
         return overrun or ("processes" if self._crowded() else None)
 
     def _crowded(self) -> bool:
@@ -217,29 +252,18 @@ class Seam:
         self._count_at_s = clock.monotonic_s() + LOOK_S
         return len(cgroup.members(self._leaf)) > self._bounds.processes
 
-    def _clear(self, sandbox: Sandbox) -> None:
-        """What a command left running in its sandbox ends before anything else begins."""
-        init = sandbox.init()
-        if init is None:
-            return
-        if not quiescence.end_sandbox(init, self._attempt_id):
-            raise InfrastructureFault(
-                f"process {init}, the init of a sandbox, outlived SIGKILL; look for processes in state D on this runner"
-            )
-        # A supervisor is a subreaper: bubblewrap's orphan became its child.
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(init, 0)
-
     def _wait(
         self,
-        child: subprocess.Popen[bytes],
+        running: subprocess.Popen[bytes],
         sandbox: Sandbox,
+        job: Job,
         captures: tuple[Capture, ...],
+        aside: Unmoved,
         deadline_s: float,
-        role: Role | None,
-    ) -> Stop | Interrupted | None:
-        """Why the child must be ended, or None once it has ended by itself. What it writes is taken down meanwhile."""
-        handle = os.pidfd_open(child.pid)
+    ) -> Stop | None:
+        """Why the child must be ended, or None once it has ended by itself. What it writes is taken down meanwhile.
+        Raises Interrupted where the attempt is to end."""
+        handle = os.pidfd_open(running.pid)
         noted = False
         try:
             poll = select.poll()
@@ -254,45 +278,19 @@ class Seam:
                 if not noted and (init := sandbox.init()) is not None:
                     quiescence.note_init(self._inits, init)
                     noted = True
-                reason = self._control.why_stop()
-                if reason is not None:
-                    return Interrupted(reason)
+                frozen_s = aside.look(running.pid)
+                deadline_s += frozen_s
+                self._was_frozen(frozen_s, job)
+                if job.gone():
+                    return "gone"
                 if clock.monotonic_s() > deadline_s:
                     return "limit"
-                if any(capture.over for capture in captures):
-                    return "output"
-                over = self._over(role)
+                over = self._over(job, captures)
                 if over is not None:
                     return over
-            child.wait()
+            running.wait()
             if not noted and (init := sandbox.init()) is not None:
                 quiescence.note_init(self._inits, init)
             return None
         finally:
             os.close(handle)
-
-
-def _start(
-    argv: tuple[str, ...],
-    env: Mapping[str, str],
-    given: bytes,
-    captures: tuple[Capture, ...],
-    passed: tuple[IO[bytes], ...],
-) -> subprocess.Popen[bytes]:
-    """`captures` take down stdout and stderr, one alone both."""
-    with tempfile.TemporaryFile() as stdin:
-        stdin.write(given)
-        stdin.seek(0)
-        child = subprocess.Popen(
-            argv,
-            env=dict(env),
-            stdin=stdin,
-            stdout=captures[0].write_end,
-            stderr=captures[-1].write_end,
-            pass_fds=tuple(file.fileno() for file in passed),
-            start_new_session=True,
-            cwd="/",
-        )
-    for capture in captures:
-        capture.started()
-    return child

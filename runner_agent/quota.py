@@ -88,11 +88,15 @@ def is_due(
 class Watch:
     """The watch over one attempt. The agent's sessions may add `limit_bytes`, and what judges them as much again."""
 
-    def __init__(self, folders: Sequence[Path], limit_bytes: int, count_s: float = COUNT_S) -> None:
-        """`folders` lie beside each other; `count_s` is the least time between two counts; `counts` is their number."""
+    def __init__(
+        self, folders: Sequence[Path], limit_bytes: int, count_s: float = COUNT_S, *, layers: Path | None = None
+    ) -> None:
+        """`folders` lie beside each other; `count_s` is the least time between two counts; `counts` is their number. Of
+        a folder that is named in `layers`, too, only what lies there was written: the rest is its base's."""
         self.counts = 0
         self._count_s = count_s
         self._folders = tuple(folders)
+        self._layers = layers
         self.limit_bytes = limit_bytes
         self._side = ""
         self._trees: dict[str, int] = {}
@@ -112,7 +116,7 @@ class Watch:
             self._begin(side)
         elif self._trees.get(str(tree)) != made and self._holds(tree):
             self._drop()
-            self._mark += _Counting((tree,)).result() or 0
+            self._mark += _Counting((self._written(tree),)).result() or 0
         self._trees[str(tree)] = made
 
     def why_stop(self, *, measuring: bool) -> Overrun | None:
@@ -166,7 +170,11 @@ class Watch:
             self._counting = None
 
     def _present(self) -> tuple[Path, ...]:
-        return tuple(folder for folder in self._folders if folder.is_dir())
+        return tuple(self._written(folder) for folder in self._folders if folder.is_dir())
+
+    def _written(self, folder: Path) -> Path:
+        own = self._layers / folder.name if self._layers is not None else folder
+        return own if own.is_dir() else folder
 
     def _holds(self, tree: Path) -> bool:
         return any(tree == folder or tree.is_relative_to(folder) for folder in self._folders)

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from runner_agent import clock, devices, failpoints, files, protocol
+from runner_agent import clock, devices, failpoints, files, protocol, trees
 from runner_agent.confinement import SandboxUnavailable
 from runner_agent.context import Context
 from runner_agent.control import Control, InfrastructureFault, Interrupted
@@ -23,7 +23,7 @@ from runner_agent.equip import equip
 from runner_agent.home import AttemptFolder, Home
 from runner_agent.observation import tell_ended
 from runner_agent.protocol import ExitRecord, GradeRequest, LaunchSpec, StageRecord
-from runner_agent.stages import grade, pack, quiesce
+from runner_agent.stages import fresh, grade, pack, quiesce
 from runner_agent.steps import Steps
 
 DIFF = "diff.patch"
@@ -51,7 +51,8 @@ def run(home: Home, folder: AttemptFolder, spec: LaunchSpec, agent_file: Path) -
     # What cannot be removed goes with the acknowledgement.
     with contextlib.suppress(Exception):
         context.seam.close()
-        for path in (folder.judged, folder.scratch, *((folder.ungraded_out,) if record.graded else ())):
+        trees.drop(folder, folder.judged)
+        for path in (folder.scratch, *((folder.ungraded_out,) if record.graded else ())):
             files.remove_tree(path)
 
 
@@ -82,6 +83,7 @@ def _grade(context: Context, steps: Steps) -> str:
             # Its device files may have other numbers by now.
             agent = (context.seam.machine.python, "-I", "-S", str(context.seam.agent_file))
             context.seam.show_only(context.spec.gpu, devices.probe(agent).gpus)
+        _show_judged(context)
         steps.take("grade", lambda: grade.run(context))
         return "" if context.found.graded else "the checks could not be read"
     except Interrupted as stop:
@@ -93,6 +95,14 @@ def _grade(context: Context, steps: Steps) -> str:
         return f"a fault of the runner itself: {error!r}"
     finally:
         context.control.settle()
+
+
+def _show_judged(context: Context) -> None:
+    try:
+        trees.show_again(context, context.folder.judged)
+    except InfrastructureFault as fault:
+        context.journal.record("judged-tree-made-anew", why=str(fault)[:500])
+        fresh.make_judged(context)
 
 
 def _pack(context: Context, steps: Steps) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from runner_agent import quiescence
+from runner_agent.control import InfrastructureFault
 
 TERM_GRACE_S = 3.0
 KILL_GRACE_S = 10.0
@@ -70,3 +71,17 @@ def end(child: subprocess.Popen[bytes], sandbox: Sandbox) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait(timeout=KILL_GRACE_S)
+
+
+def clear(sandbox: Sandbox, attempt_id: str) -> None:
+    """What a command left running in its sandbox ends before anything else begins."""
+    init = sandbox.init()
+    if init is None:
+        return
+    if not quiescence.end_sandbox(init, attempt_id):
+        raise InfrastructureFault(
+            f"process {init}, the init of a sandbox, outlived SIGKILL; look for processes in state D on this runner"
+        )
+    # A supervisor is a subreaper: bubblewrap's orphan became its child.
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(init, 0)

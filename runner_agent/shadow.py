@@ -5,10 +5,11 @@ All git here runs in the sandbox, with the tree read-only while it is read, sinc
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner_agent import git
+from runner_agent import files, git
 from runner_agent.confinement import MIRROR, SHADOW, TREE, Bind, Wish
 from runner_agent.control import InfrastructureFault
 from runner_agent.evidence import SOURCE_SUFFIXES
@@ -18,6 +19,7 @@ BRANCH = "refs/heads/matins"
 START = "refs/heads/start"
 LIMIT_S = 300.0
 OUT = "/run/matins/out"
+MADE = "matins-made.json"
 LISTING_FACTOR = 4
 """A listing may be so much longer than a log."""
 # The tree's own attributes must not decide what is recorded and shown: an encoding can make git take in nothing at all,
@@ -69,6 +71,9 @@ class Shadow:
         # Exits with 1 where the build left nothing behind.
         self._run(tree, ("commit", "--quiet", "--no-verify", "--message", "left by the base's build"), self._noise())
         self._must(tree, "update-ref", START, BRANCH)
+        ignored = ("ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z")
+        made = self._paths(tree, *ignored, errors="surrogateescape")
+        files.write_json(self.folder / MADE, [path.rstrip("/") for path in made.paths])
 
     def commit(self, tree: Path, message: str) -> tuple[str, str]:
         """Commits the tree as it stands, changed or not; returns the hash, and why the tree could not be taken in or an
@@ -90,13 +95,43 @@ class Shadow:
         self._must(tree, "reset", "--quiet", "--hard", BRANCH, writable=True)
         self._must(tree, "clean", "--quiet", "-ffd", writable=True)
 
-    def changed(self, tree: Path) -> Listing:
+    def made(self) -> frozenset[str]:
+        """What the base's build made and git ignores: the paths of files, and of folders that hold nothing else."""
+        return frozenset(files.read_json(self.folder / MADE) or ())
+
+    def tree_id(self, tree: Path) -> str:
+        """The hash of the last commit's tree."""
+        return self._text(tree, "rev-parse", "--verify", "--end-of-options", f"{BRANCH}^{{tree}}").strip()
+
+    def drifted(self, tree: Path) -> Listing:
+        """The tracked files of `tree`, over which the last commit was put, that are not as they are there."""
+        wanted = ("diff", "--name-only", "--no-renames", "--no-ext-diff", "-z", BRANCH, "--")
+        return self._paths(tree, *wanted, errors="surrogateescape")
+
+    def restore(self, tree: Path, paths: Iterable[str]) -> None:
+        """Makes these files of `tree`, over which the last commit was put, what they are there. One that cannot be
+        stays, and has drifted still."""
+        wanted = "".join(f"{path}\0" for path in paths).encode(errors="surrogateescape")
+        streams = Streams(stdout=self.log, limit_bytes=self.log_bytes, stdin=wanted)
+        self._run(tree, ("checkout-index", "--force", "--quiet", "-z", "--stdin"), streams, writable=True)
+
+    def left(self, tree: Path) -> Listing:
+        """The files that the base's own build wrote over or added, and that git does not ignore."""
+        wanted = ("diff", "--name-only", "--no-renames", "-z", self.base, START, "--")
+        return self._paths(tree, *wanted, errors="surrogateescape")
+
+    def changed(self, tree: Path, errors: str = "replace") -> Listing:
         """The paths that the agent changed."""
-        return self._paths(tree, "diff", "--name-only", "--no-renames", "-z", START, BRANCH, "--")
+        wanted = ("diff", "--name-only", "--no-renames", "-z", START, BRANCH, "--")
+        return self._paths(tree, *wanted, errors=errors)
 
     def listing(self, tree: Path) -> Listing:
         """The paths of the last commit."""
         return self._paths(tree, "ls-tree", "-r", "--name-only", "-z", BRANCH)
+
+    def contents(self, tree: Path) -> Listing:
+        """The files of the last commit, each as mode, kind and hash, a tab, and its path."""
+        return self._paths(tree, "ls-tree", "-r", "-z", BRANCH, errors="surrogateescape")
 
     def text(self, tree: Path, path: str) -> str | None:
         """A file of the last commit, or None."""
@@ -125,8 +160,8 @@ class Shadow:
         (self.folder / "index.lock").unlink(missing_ok=True)
         return "" if outcome.exit_code in (0, 1) and outcome.result in ("ok", "failed") else self._why(outcome)
 
-    def _paths(self, tree: Path, *arguments: str) -> Listing:
-        """The paths that git lists with a NUL after each."""
+    def _paths(self, tree: Path, *arguments: str, errors: str = "replace") -> Listing:
+        """The paths that git lists with a NUL after each; with errors="surrogateescape" as the file system has them."""
         target = self.log.with_name("shadow-answer")
         target.unlink(missing_ok=True)
         limit_bytes = LISTING_FACTOR * self.log_bytes
@@ -137,7 +172,7 @@ class Shadow:
         cut = len(text) > limit_bytes
         if not cut:
             self._check(outcome, arguments)
-        listed = text[:limit_bytes].rpartition(b"\0")[0].decode(errors="replace")
+        listed = text[:limit_bytes].rpartition(b"\0")[0].decode(errors=errors)
         return Listing(paths=tuple(sorted(part for part in listed.split("\0") if part)), whole=not cut)
 
     def _text(self, tree: Path, *arguments: str) -> str:

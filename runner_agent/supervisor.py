@@ -12,8 +12,9 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from runner_agent import clock, failpoints, files, introduction, ledger, protocol, quiescence, regrade
+from runner_agent import clock, failpoints, files, gates, introduction, ledger, protocol, quiescence, regrade, trees
 from runner_agent.confinement import SandboxUnavailable
+from runner_agent.context import StageEnd
 from runner_agent.control import Control, InfrastructureFault, Interrupted
 from runner_agent.device_tags import drivers_fingerprint
 from runner_agent.equip import equip
@@ -136,24 +137,37 @@ class Walk:
         self._steps.take("grade", lambda: grade.run(context))
 
     def _verify(self) -> None:
-        """Build, lint, test and smoke. A lint failure still lets the tests run; smoke needs all three."""
-        context, spec = self._context, self._spec
-        built = self._commands("build", spec.build)
-        if not built:
-            for stage in ("lint", "test", "smoke"):
-                self._steps.skip(stage, "the build did not succeed")
-            return
-        linted = self._commands("lint", spec.lint)
-        tested = self._commands("test", spec.test)
-        tests.record(context)
-        if linted and tested:
-            self._steps.take("smoke", lambda: smoke.run(context))
+        """Build, lint, test and smoke. Smoke needs all three: what fails without the GPU never waits for it."""
+        closed = self._cheap_gates()
+        if closed:
+            self._steps.skip("smoke", f"it did not reach the GPU: {closed}")
         else:
-            self._steps.skip("smoke", "lint or tests did not succeed")
+            self._steps.take("smoke", lambda: smoke.run(self._context))
 
-    def _commands(self, kind: commands.Kind, wanted: tuple[Command, ...]) -> bool:
-        end = self._steps.take(kind, lambda: commands.run(self._context, kind, wanted, self._context.folder.judged))
-        return end.result == "ok"
+    def _cheap_gates(self) -> str:
+        """Which of build, lint and test failed; empty if none did. A lint failure still lets the tests run. One build
+        slot for all three: who has begun is at the GPU first."""
+        context, spec = self._context, self._spec
+        with contextlib.ExitStack() as slot:
+
+            def build() -> StageEnd:
+                slot.enter_context(gates.build_slot(context.home, spec.build_slots, context.control, context.journal))
+                return self._commands("build", spec.build)
+
+            if self._steps.take("build", build).result != "ok":
+                for stage in ("lint", "test"):
+                    self._steps.skip(stage, "the build did not succeed")
+                return "the build did not succeed"
+            ends = {
+                "lint": self._steps.take("lint", lambda: self._commands("lint", spec.lint)),
+                "tests": self._steps.take("test", lambda: self._commands("test", spec.test)),
+            }
+        tests.record(context)
+        failed = [name for name, end in ends.items() if end.result != "ok"]
+        return f"{' and '.join(failed)} did not succeed" if failed else ""
+
+    def _commands(self, kind: commands.Kind, wanted: tuple[Command, ...]) -> StageEnd:
+        return commands.run(self._context, kind, wanted, self._context.folder.judged)
 
     def _pack(self, reason: ExitReason) -> bool:
         """Also after a cancel or a fault. What cannot be packed is said in the exit record, not raised."""
@@ -175,8 +189,9 @@ class Walk:
         keep = is_gradable(record, self._spec.hidden_checks, judged_kept=folder.judged.is_dir(), resumed=False)
         with contextlib.suppress(Exception):
             self._context.seam.close()
-            for path in (folder.tree, folder.baseline, folder.scratch, *(() if keep else (folder.judged,))):
-                files.remove_tree(path)
+            for tree in (folder.tree, folder.baseline, *(() if keep else (folder.judged,))):
+                trees.drop(folder, tree)
+            files.remove_tree(folder.scratch)
 
 
 def _public(spec: LaunchSpec) -> dict[str, Any]:

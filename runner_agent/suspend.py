@@ -153,7 +153,7 @@ def power_command(how: str, environ: Mapping[str, str]) -> tuple[tuple[str, ...]
 
 def held_gates(home: Home) -> tuple[str, ...]:
     found = sorted(home.gates.iterdir()) if home.gates.is_dir() else []
-    return tuple(path.name for path in found if locks.is_held(path))
+    return tuple(path.name for path in found if path.is_file() and locks.is_held(path))
 
 
 def _statuses(home: Home) -> tuple[AttemptStatus, ...]:

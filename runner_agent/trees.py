@@ -7,14 +7,21 @@ commit, so nothing that an agent left in a build folder, in an ignored file or i
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from runner_agent import btrfs, clock, layers, snapshots
 from runner_agent.confinement import MIRROR, Bind, Wish
+from runner_agent.context import Context
 from runner_agent.control import InfrastructureFault
-from runner_agent.files import remove_tree
+from runner_agent.files import read_json, remove_tree, write_json
 from runner_agent.git import QUIET, command, full_hash
+from runner_agent.home import AttemptFolder
+from runner_agent.layers import Layers
 from runner_agent.process import Seam, Streams
-from runner_agent.shadow import Shadow
+from runner_agent.snapshots import Method
 
 BRANCH = "main"
 
@@ -22,8 +29,7 @@ BRANCH = "main"
 def check_out(
     *, seam: Seam, mirror: Path, commit: str, tree: Path, scratch: Path, streams: Streams, limit_s: float
 ) -> None:
-    """Makes `tree`, a repository with that one commit and its past. Raises InfrastructureFault."""
-    tree.mkdir(parents=True)
+    """Makes `tree`, an empty folder, a repository with that one commit and its past. Raises InfrastructureFault."""
     fetch = ("fetch", "--quiet", "--no-tags", "--end-of-options", MIRROR, full_hash(commit))
     steps = (
         ("init", "--quiet", "--initial-branch", BRANCH),
@@ -45,17 +51,122 @@ def check_out(
             raise InfrastructureFault(f"git {step[0]} of {commit} failed: {outcome.detail}; git said: {tail}")
 
 
-def copy(*, seam: Seam, source: Path, target: Path, streams: Streams, limit_s: float) -> None:
-    """Copies a tree with its times, sharing blocks where the file system can. Raises InfrastructureFault."""
-    remove_tree(target)
-    argv = ("cp", "-a", "--reflink=auto", "--", str(source), str(target))
-    outcome = seam.trusted(argv, {}, streams, limit_s)
+def make_base(methods: tuple[Method, ...], tree: Path) -> None:
+    """An empty folder for a base tree: a subvolume where its copies shall be snapshots. Raises OSError."""
+    tree.parent.mkdir(parents=True, exist_ok=True)
+    if "btrfs" in methods:
+        with contextlib.suppress(OSError):
+            btrfs.create(tree)
+            return
+    tree.mkdir()
+
+
+def copy(context: Context, target: Path, log: Path) -> None:
+    """Makes `target`, one of the attempt's trees, a copy of its base in the cheapest way; one that fails is followed by
+    the next. The journal says which it was. Raises InfrastructureFault where not even a copy can be made."""
+    with context.base_held():
+        _copy(context, target, log)
+
+
+def _copy(context: Context, target: Path, log: Path) -> None:
+    base = context.base
+    ready: dict[str, Any] = read_json(base.ready) or {}
+    subvolume = btrfs.is_subvolume(base.tree)
+    for method in snapshots.fitting(context.methods, built=ready.get("build") == "ok", subvolume=subvolume):
+        began_s = clock.monotonic_s()
+        drop(context.folder, target)
+        try:
+            _WAYS[method](context, target, log)
+        except OSError as fault:
+            if method == "copy":
+                drop(context.folder, target)
+                raise InfrastructureFault(
+                    f"{base.tree} could not be copied to {target}: {fault}; is the disk full?"
+                ) from fault
+            context.journal.record("workspace-fallback", tree=target.name, method=method, why=str(fault)[:500])
+            continue
+        written = ready.get("bytes") if method == "copy" else 0
+        seconds = round(clock.monotonic_s() - began_s, 3)
+        context.journal.record("workspace", tree=target.name, method=method, seconds=seconds, bytes=written)
+        return
+
+
+def make_judged(context: Context) -> None:
+    """Makes the judged tree: the base's with the agent's last commit put over it. Raises InfrastructureFault."""
+    copy(context, context.folder.judged, context.out / "logs" / "checkout-2.log")
+    context.shadow.put(context.folder.judged)
+
+
+def show_again(context: Context, target: Path) -> None:
+    """Shows a tree in layers to a supervisor that did not make it; a tree of another kind is there anyway. Raises
+    InfrastructureFault where that cannot be: then the layers hold no tree any more."""
+    own = _layers(context.folder, target)
+    if not own.root.is_dir():
+        return
+    if read_json(own.note) != _identity(context):
+        raise InfrastructureFault(f"the base {context.base.root.name} that {target.name} lies on is gone or made anew")
+    if "overlay" not in context.methods:
+        raise InfrastructureFault("layers can no more be mounted on this machine")
+    try:
+        layers.mount(context.base.tree, own, target)
+    except OSError as fault:
+        raise InfrastructureFault(f"{target} could not be mounted again: {fault}") from fault
+
+
+def drop(folder: AttemptFolder, tree: Path) -> None:
+    """Removes a tree of an attempt, however it was made. Raises OSError."""
+    own = _layers(folder, tree)
+    if own.root.is_dir():
+        layers.unmount(tree)
+        remove_tree(own.root)
+        with contextlib.suppress(OSError):
+            folder.layers.rmdir()
+    if btrfs.is_subvolume(tree):
+        # Only faster: what may not be destroyed at once is removed like any folder.
+        with contextlib.suppress(OSError):
+            btrfs.destroy(tree)
+    remove_tree(tree)
+
+
+def _snapshot(context: Context, target: Path, _log: Path) -> None:
+    btrfs.snapshot(context.base.tree, target)
+
+
+def _lay(context: Context, target: Path, _log: Path) -> None:
+    own = _layers(context.folder, target)
+    own.root.mkdir(parents=True)
+    write_json(own.note, _identity(context))
+    layers.mount(context.base.tree, own, target)
+
+
+def _share(context: Context, target: Path, log: Path) -> None:
+    _cp(context, target, log, "--reflink=always")
+
+
+def _duplicate(context: Context, target: Path, log: Path) -> None:
+    _cp(context, target, log, "--reflink=auto")
+
+
+def _cp(context: Context, target: Path, log: Path, reflink: str) -> None:
+    argv = ("cp", "-a", reflink, "--", str(context.base.tree), str(target))
+    outcome = context.seam.trusted(argv, {}, context.streams(log), context.spec.limits.checkout_s)
     if not outcome.ok:
-        remove_tree(target)
-        raise InfrastructureFault(f"{source} could not be copied to {target}: {outcome.detail}; is the disk full?")
+        raise OSError(outcome.detail)
 
 
-def make_judged(*, seam: Seam, base: Path, shadow: Shadow, target: Path, streams: Streams, limit_s: float) -> None:
-    """Makes `target` the base's tree with the agent's last commit put over it. Raises InfrastructureFault."""
-    copy(seam=seam, source=base, target=target, streams=streams, limit_s=limit_s)
-    shadow.put(target)
+_WAYS: dict[Method, Callable[[Context, Path, Path], None]] = {
+    "btrfs": _snapshot,
+    "reflink": _share,
+    "overlay": _lay,
+    "copy": _duplicate,
+}
+
+
+def _layers(folder: AttemptFolder, tree: Path) -> Layers:
+    return Layers(folder.layers / tree.name)
+
+
+def _identity(context: Context) -> dict[str, Any]:
+    """Which base it is: one of the same name may have been made anew."""
+    ready: dict[str, Any] = read_json(context.base.ready) or {}
+    return {"base": context.base.root.name, "made_at": ready.get("at")}

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, cast
 
 from runner_agent import (
     attempts,
+    bundles,
     clock,
     examination,
     failpoints,
@@ -30,6 +31,7 @@ from runner_agent.machine import survey
 from runner_agent.protocol import (
     SCHEMA,
     AttemptRequest,
+    BundleRequest,
     DoctorRequest,
     GradeRequest,
     LaunchSpec,
@@ -149,6 +151,11 @@ def _doctor(home: Home, request: Any, agent_file: Path, environ: dict[str, str])
     return protocol.to_json(examination.examine(asked, came_s, said, environ))
 
 
+def _bundle(home: Home, request: Any, _agent_file: Path, _environ: dict[str, str]) -> dict[str, Any]:
+    home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return protocol.to_json(bundles.take(home, protocol.from_json(BundleRequest, request)))
+
+
 def _introduced(home: Home, agent_file: Path, environ: dict[str, str]) -> protocol.Hello:
     return introduce(home, survey(environ), agent_file, observation.listed(home), environ)
 
@@ -195,4 +202,5 @@ _VERBS: dict[str, Callable[[Home, Any, Path, dict[str, str]], dict[str, Any]]] =
     "acknowledge": _acknowledge,
     "suspend": _suspend,
     "doctor": _doctor,
+    "bundle": _bundle,
 }

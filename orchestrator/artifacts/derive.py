@@ -95,7 +95,12 @@ def documents(
 def verdict_json(verdict: Verdict, evidence: Evidence) -> dict[str, Any]:
     """verdict.json as data. `quality` is empty: the deltas of code quality are not measured yet."""
     spent = agent_cost(turn.usage.cost_usd if turn.usage else None for turn in evidence.turns if not turn.skipped)
-    cost = {"usd": spent.usd, "by_phase": {"session": spent.usd}, "turns_unreported": spent.unreported}
+    cost = {
+        "usd": spent.usd,
+        "by_phase": {"session": spent.usd},
+        "turns_unreported": spent.unreported,
+        "agent_gpu_s": evidence.agent_gpu_s,
+    }
     return {"schema": VERDICT_SCHEMA, **dataclasses.asdict(verdict), "quality": {}, "cost": cost}
 
 

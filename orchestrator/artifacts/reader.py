@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -67,7 +68,7 @@ class _Reader:
             rounds=rounds,
             logs=logs,
             events=events,
-            conditions=conditions.judge(list(self._samples()), list(_windows(events))),
+            conditions=replace(conditions.judge(list(self._samples()), list(_windows(events))), apart=_apart(events)),
         )
 
     def _samples(self) -> Iterator[conditions.Sample]:
@@ -246,3 +247,20 @@ def _usage(data: object) -> Usage | None:
 def _amount(value: object) -> int | None:
     read = loose.whole(value)
     return read if read is not None and read >= 0 else None
+
+
+def _apart(events: tuple[Event, ...]) -> conditions.Apart | None:
+    """Of the smoke test, which is measured once."""
+    told = {event.event: event.data for event in events if event.event in ("isolation-begun", "isolation-ended")}
+    begun, ended = told.get("isolation-begun"), told.get("isolation-ended", {})
+    if begun is None:
+        return None
+    cores = (loose.whole(core) for core in loose.listed(begun.get("cores")))
+    return conditions.Apart(
+        isolation=loose.text(begun.get("isolation")),
+        cores=tuple(core for core in cores if core is not None),
+        made_room=loose.texts(begun.get("made_room")),
+        did_not=loose.texts(begun.get("did_not")),
+        beside=loose.texts(begun.get("beside")),
+        sharing=loose.texts(ended.get("sharing")),
+    )

@@ -33,7 +33,9 @@ def trace(evidence: Evidence, parts: Sequence[Part]) -> dict[str, Any]:
     round's start, each after its bubble. Times from the first event of the journal; slices in the order of time.
     """
     clock = _Clock(evidence.events)
-    shown = list(itertools.islice(rows(parts), MOST_DISPATCHES))
+    # What another episode measured did not happen in this one.
+    reused = any(event.event == "smoke-reused" for event in evidence.events)
+    shown = [] if reused else list(itertools.islice(rows(parts), MOST_DISPATCHES))
     slices = [
         *_between(evidence.events, clock, "stage-started", "stage-finished", STAGES, _stage),
         *_between(evidence.events, clock, "turn-started", "turn-finished", TURNS, _turn),
@@ -95,7 +97,7 @@ def _before(events: tuple[Event, ...], clock: _Clock) -> Iterator[Slice]:
             name, key, tid = f"wait for {told.get('gate', 'gate')}", "seconds", GATES
         elif event.event == "gate-released":
             name, key, tid = f"hold {told.get('gate', 'gate')}", "held_s", GATES
-        elif event.event == "smoke-round":
+        elif event.event == "smoke-round" and not told.get("reused"):
             name, key, tid = f"{told.get('side', '')} {told.get('round', '')}".strip(), "seconds", ROUNDS
         else:
             continue

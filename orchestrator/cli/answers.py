@@ -33,6 +33,18 @@ class Discard:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Apart:
+    """How it was kept apart from other attempts."""
+
+    isolation: str
+    cores: tuple[int, ...] = ()
+    made_room: tuple[str, ...] = ()
+    did_not: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    sharing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Conditions:
     """What held while it was measured; None where the machine does not tell."""
 
@@ -47,6 +59,7 @@ class Conditions:
     limited_s: float | None = None
     tenants: tuple[str, ...] = ()
     discarded: tuple[Discard, ...] = ()
+    apart: Apart | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +76,7 @@ class Interval:
     reason: str | None = None
     seconds: float | None = None
     method: str | None = None
+    reused_from: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,6 +31,7 @@ class Group:
     invalid: dict[str, int]
     estimates: tuple[Estimate, ...]
     usd_per_signal: float | None = None
+    reused: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

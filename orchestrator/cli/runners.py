@@ -48,7 +48,7 @@ class NewRunner:
     def as_json(self) -> dict[str, Any]:
         """The API's form of it, without what was not given. Raises WrongInput."""
         body = {"name": self.name, "tags": list(self.tags), **self._place()}
-        slots = pairs(self.slots, "--slots", ("agent", "build"))
+        slots = pairs(self.slots, "--slots", ("agent", "build", "buffer"))
         given = {
             "slots": {name: whole(name, amount) for name, amount in slots.items()} or None,
             "price_per_hour": self.price_per_hour,

@@ -40,10 +40,12 @@ def _seconds(default: float, longest: float = 7 * DAY_S) -> float:
 
 @dataclass(frozen=True, kw_only=True, config=_CLOSED)
 class Repo:
-    """What is worked on. A relative `url` counts from the campaign file; `base` is resolved at submission."""
+    """What is worked on. A relative `url` counts from the campaign file; `base` is resolved at submission. With "push"
+    the orchestrator brings the commit to a runner; else the runner fetches it."""
 
     url: GitName = Field(description='whatever git fetches: url = "https://host/repo.git", or a path from this file')
     base: GitName = Field(default="HEAD", description='a branch, tag or commit: base = "main"')
+    deliver: Literal["fetch", "push"] = Field(default="fetch", description='deliver = "fetch" or deliver = "push"')
 
 
 @dataclass(frozen=True, kw_only=True, config=_CLOSED)
@@ -224,6 +226,10 @@ class Smoke:
         default=None, gt=0, le=1e12, description="tokens a second, more than 0: what the device cannot exceed"
     )
     limit_s: float | None = Field(default=None, gt=0, le=DAY_S, description=f"seconds, more than 0, at most {DAY_S}")
+    isolation: Literal["shared", "quiet"] = Field(
+        default="shared", description='isolation = "shared" or isolation = "quiet"'
+    )
+    reuse: bool = Field(default=False, description="reuse = true or reuse = false")
     measure: Measure = Field(default_factory=Measure, description="a table: [smoke.measure]")
 
 

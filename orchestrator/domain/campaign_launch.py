@@ -28,6 +28,9 @@ def launch_spec(
     files: Mapping[str, bytes],
     hide: Iterable[str] = (),
     gpu: str = "",
+    build_slots: int = 1,
+    deliver: Literal["fetch", "push"] = "fetch",
+    cache_bytes: int = 100 << 30,
 ) -> protocol.LaunchSpec:
     """What a runner needs for one attempt. A preflight has no sessions and no agent, and the same checks.
 
@@ -59,6 +62,11 @@ def launch_spec(
         network=campaign.agent.network,
         hide=tuple(hide),
         gpu=gpu,
+        isolation=campaign.smoke.isolation,
+        build_slots=build_slots,
+        reuse=campaign.smoke.reuse,
+        deliver=deliver,
+        cache_bytes=cache_bytes,
     )
 
 
@@ -145,6 +153,7 @@ def _limits(limits: shape.Limits) -> protocol.Limits:
         log_bytes=limits.log_bytes,
         disk_bytes=limits.disk_bytes,
         processes=limits.processes,
+        agent_gpu_s=limits.agent_gpu_s,
     )
 
 

@@ -36,6 +36,7 @@ class EndReason(StrEnum):
     MARKER_MISSING = "marker-missing"
     NO_THROUGHPUT = "no-throughput"
     NO_DISPATCHES = "no-dispatches"
+    STALE_BINARY = "stale-binary"
     BASELINE_SMOKE_FAILED = "baseline-smoke-failed"
     BASE_FAILED = "base-failed"
     UNGRADED = "ungraded"
@@ -137,6 +138,7 @@ MEANINGS: dict[EndReason, Meaning] = {
     EndReason.MARKER_MISSING: _measurement("A line that the smoke test must print never appeared.", payer="agent"),
     EndReason.NO_THROUGHPUT: _measurement("The smoke log holds no throughput that can be read.", payer="agent"),
     EndReason.NO_DISPATCHES: _measurement("The smoke log holds no dispatch that can be read.", payer="agent"),
+    EndReason.STALE_BINARY: _measurement("What was to be measured is not what the agent's tree builds.", payer="agent"),
     EndReason.BASELINE_SMOKE_FAILED: _measurement("The smoke test failed on the untouched base.", blames="machine"),
     EndReason.BASE_FAILED: _measurement("The untouched base does not build on this runner.", blames="machine"),
     EndReason.UNGRADED: _measurement("The checks never ran on the tree that the agent left.", payer="fleet"),

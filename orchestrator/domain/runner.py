@@ -8,6 +8,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from orchestrator.domain.device import CAPABILITIES, Device, Health
+from orchestrator.domain.slots import Slots, default_buffer
 from runner_agent.device_tags import device_tags
 from runner_agent.protocol import Hello
 
@@ -84,8 +85,8 @@ class Address:
 @dataclass(frozen=True, kw_only=True)
 class Runner:
     """One machine. `hello` is what it last reported of itself, `tags` what an operator gave it; `boot_id` is that of
-    its last report. `devices`: those of `hello`, best first. `canary_why`: why a canary is due, if one is;
-    `canaried_at`: when its last one passed."""
+    its last report. `buffer_slots`: what an operator said, if anything. `devices`: those of `hello`, best first.
+    `canary_why`: why a canary is due, if one is; `canaried_at`: when its last one passed."""
 
     name: str
     kind: str
@@ -95,6 +96,7 @@ class Runner:
     health: Health = Health.UNKNOWN
     agent_slots: int = 1
     build_slots: int = 1
+    buffer_slots: int | None = None
     tags: frozenset[str] = frozenset()
     prices: Prices = field(default_factory=Prices)
     hello: Hello | None = None
@@ -104,6 +106,11 @@ class Runner:
     detail: str = ""
     canary_why: str = ""
     canaried_at: datetime | None = None
+
+    @property
+    def slots(self) -> Slots:
+        buffer = self.buffer_slots if self.buffer_slots is not None else default_buffer(self.agent_slots)
+        return Slots(agent=self.agent_slots, build=self.build_slots, buffer=buffer, gates=len(self.hardware) or 1)
 
     @property
     def reported_tags(self) -> frozenset[str]:

@@ -11,6 +11,8 @@ from runner_agent import protocol
 from runner_agent.protocol import (
     AttemptRequest,
     AttemptStatus,
+    BundleAnswer,
+    BundleRequest,
     DoctorAnswer,
     DoctorRequest,
     GradeRequest,
@@ -27,11 +29,13 @@ CALL_LIMIT_S = 60.0
 SURVEY_LIMIT_S = 120.0
 """Of `hello` and `doctor`, which look at the whole machine."""
 PULL_LIMIT_S = 3600.0
+BUNDLE_LIMIT_S = 600.0
+"""Of `bundle`: with the last piece git unpacks it."""
 
 
 class AgentLink(ABC):
     """A link over something that can carry a request to the runner and its answer back. `limit_s` bounds each call but
-    the surveys and `pull`."""
+    the surveys, `bundle` and `pull`."""
 
     def __init__(self, limit_s: float = CALL_LIMIT_S) -> None:
         self._limit_s = limit_s
@@ -51,6 +55,9 @@ class AgentLink(ABC):
 
     def launch(self, spec: LaunchSpec) -> AttemptStatus:
         return answers.message(AttemptStatus, self._call("launch", spec))
+
+    def bundle(self, request: BundleRequest) -> BundleAnswer:
+        return answers.message(BundleAnswer, self._ask("bundle", protocol.to_json(request), BUNDLE_LIMIT_S))
 
     def report(self, request: ReportRequest) -> Report:
         return answers.message(Report, self._call("report", request))

@@ -14,7 +14,7 @@ import os
 import sys
 
 SCHEMA = "matins-link-1"
-VERBS = ("hello", "launch", "report", "cancel", "grade", "pull", "acknowledge", "suspend", "doctor")
+VERBS = ("hello", "launch", "report", "cancel", "grade", "pull", "acknowledge", "suspend", "doctor", "bundle")
 NO_AGENT = "no-agent"
 HEADER_BYTES_MOST = 256
 AGENT_BYTES_MOST = 16 * 1024 * 1024

@@ -3,14 +3,15 @@
 A test moves its attempts by hand: `await_checks`, `finish`, `die`, `log`. `unreachable` makes every call fail.
 `give_up` ends an attempt whose hidden checks never came; `grade` then resumes it, until `finish` or `die`. `lose` takes
 an attempt's folder away: it is reported as gone to whoever asks. `reboot` leaves each attempt the boot it began under.
-`against` holds what speaks against its sleep, besides attempts; once it said yes to `suspend` it takes no attempt until
-`wake` or `reboot`.
+`commits`: what its mirrors hold, as (repository, commit). `against` holds what speaks against its sleep, besides
+attempts; once it said yes to `suspend` it takes no attempt until `wake` or `reboot`.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import io
 import json
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,8 @@ from orchestrator.machines.fake_parts import HELLO, SUMS, FakeAttempt, summed, t
 from runner_agent.protocol import (
     AttemptRequest,
     AttemptStatus,
+    BundleAnswer,
+    BundleRequest,
     Chunk,
     DoctorAnswer,
     DoctorRequest,
@@ -58,6 +61,8 @@ class FakeLink:
         self.sleeps: list[str] = []
         self.falls_asleep = False
         self.prerequisites: tuple[Prerequisite, ...] = ()
+        self.commits: set[tuple[str, str]] = set()
+        self._incoming: dict[str, bytes] = {}
 
     def hello(self) -> Hello:
         self._reach()
@@ -83,6 +88,24 @@ class FakeLink:
             )
             self.attempts[spec.attempt_id] = FakeAttempt(status=status, spec=spec)
         return self.attempts[spec.attempt_id].status
+
+    def bundle(self, request: BundleRequest) -> BundleAnswer:
+        self._reach()
+        if (request.repo_url, request.commit) in self.commits:
+            return BundleAnswer(present=True)
+        if not request.sha256:
+            return BundleAnswer(present=False, tips=tuple(sorted(commit for _, commit in self.commits)))
+        held = self._incoming.get(request.sha256, b"")
+        if request.offset == len(held):
+            held += base64.b64decode(request.data)
+        self._incoming[request.sha256] = held
+        if len(held) < request.bytes:
+            return BundleAnswer(present=False, held_bytes=len(held))
+        del self._incoming[request.sha256]
+        if hashlib.sha256(held).hexdigest() != request.sha256:
+            raise LinkRefused("runner-fault", f"the bundle of {request.commit} came damaged; it has to be sent again")
+        self.commits.add((request.repo_url, request.commit))
+        return BundleAnswer(present=True, held_bytes=len(held))
 
     def report(self, request: ReportRequest) -> Report:
         self._reach()

@@ -8,6 +8,8 @@ from typing import BinaryIO, Protocol
 from runner_agent.protocol import (
     AttemptRequest,
     AttemptStatus,
+    BundleAnswer,
+    BundleRequest,
     DoctorAnswer,
     DoctorRequest,
     GradeRequest,
@@ -31,6 +33,10 @@ class Link(Protocol):
 
     def launch(self, spec: LaunchSpec) -> AttemptStatus:
         """Starts the attempt, at most once: where it is known already, its status is the answer."""
+        ...
+
+    def bundle(self, request: BundleRequest) -> BundleAnswer:
+        """Brings a piece of a commit to the runner's mirror of its repository, or asks whether it is there."""
         ...
 
     def report(self, request: ReportRequest) -> Report:

@@ -29,7 +29,8 @@ MEASURES: tuple[Measure, ...] = ("items", "throughput", "cost", "validity")
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """An episode that has a verdict. `parts`: subgroup key -> value. `items` is done / total, `change` candidate /
-    baseline - 1; None where it was not measured. `cost_usd` is None where it is not known."""
+    baseline - 1; None where it was not measured. `cost_usd` is None where it is not known. `reused`: the measurement is
+    an earlier episode's, and counts there."""
 
     group: str
     valid: bool
@@ -38,6 +39,7 @@ class Result:
     items: float | None = None
     change: float | None = None
     cost_usd: float | None = None
+    reused: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,14 +66,16 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """`invalid` counts per reason; they are in no estimate but validity and cost. `usd_per_signal` is what all of them
-    cost over those that are valid: what failed was paid for too."""
+    """`invalid` counts per reason; they are in no estimate but validity and cost. `reused` of the valid ones took the
+    measurement of another and are no signals of their own. `usd_per_signal` is what all of them cost over those that
+    are: what failed was paid for too."""
 
     name: str
     valid: int
     invalid: Mapping[str, int]
     estimates: tuple[Estimate, ...]
     usd_per_signal: float | None
+    reused: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,20 +166,23 @@ def _values(measure: Measure, results: Sequence[Result]) -> list[float]:
         return sorted(r.cost_usd for r in results if r.cost_usd is not None)
     if measure == "items":
         return sorted(r.items for r in results if r.valid and r.items is not None)
-    return sorted(math.log1p(r.change) for r in results if r.valid and r.change is not None and r.change > -1)
+    measured = [r.change for r in results if r.valid and not r.reused and r.change is not None]
+    return sorted(math.log1p(change) for change in measured if change > -1)
 
 
 def _group(name: str, results: Sequence[Result], plan: Plan, dice: Dice) -> Group:
     estimates = [_estimate(measure, _values(measure, results), plan, dice) for measure in MEASURES]
     costs = _values("cost", results)
     valid = sum(r.valid for r in results)
+    reused = sum(r.valid and r.reused for r in results)
     known = len(costs) == len(results)
     return Group(
         name=name,
         valid=valid,
         invalid=dict(sorted(Counter(r.reason for r in results if not r.valid).items())),
         estimates=tuple(estimate for estimate in estimates if estimate is not None),
-        usd_per_signal=math.fsum(costs) / valid if valid and known else None,
+        usd_per_signal=math.fsum(costs) / (valid - reused) if valid > reused and known else None,
+        reused=reused,
     )
 
 

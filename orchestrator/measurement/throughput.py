@@ -15,6 +15,7 @@ class Throughput:
 
     `samples`: pairs that the interval is made from. `seconds`: wall time of all runs of the smoke test, those not
     counted included; None if it was not recorded. `method`: how the interval was made; empty if there are no pairs.
+    `reused_from`: the episode that measured it, where that was an earlier one.
     """
 
     baseline: float | None
@@ -27,6 +28,7 @@ class Throughput:
     reason: str = ""
     seconds: float | None = None
     method: str = ""
+    reused_from: str | None = None
 
 
 def compare(pairs: Sequence[Pair], rule: Rule, seconds: float | None = None) -> Throughput:

@@ -20,6 +20,7 @@ from orchestrator.planning.power import match_fleet
 from orchestrator.planning.power_explain import explain_runner, explain_wait
 from orchestrator.planning.power_policy import PowerPolicy
 from orchestrator.planning.proving import refusal, unproven
+from orchestrator.planning.slots import explain_busy
 from orchestrator.planning.strangers import explain_to_see, to_see
 from orchestrator.planning.wakes import room
 
@@ -91,15 +92,12 @@ def _queued(fleet: FleetState, episode: Episode, now: datetime, since: str, poli
 def _of_ready(fleet: FleetState, runner: Runner, campaign: CampaignFacts, policy: PowerPolicy, *, begins: bool) -> str:
     """Of a machine that nothing keeps from the campaign: its slots, or a proof that comes first; `begins`: for this
     episode."""
-    held = fleet.leases.get(runner.name, ())
     first = unproven(fleet, runner.name, campaign, policy)
     if first and (campaign.id, runner.name) in fleet.preflights:
         return first
     if first and begins:
         return f"{first}: the next tick begins its preflight"
-    if len(held) >= runner.agent_slots:
-        return f"is busy: {', '.join(e.id for e in held)} holds its slots ({runner.agent_slots})"
-    return first or "can take it: the next tick assigns it"
+    return explain_busy(fleet, runner) or first or "can take it: the next tick assigns it"
 
 
 def _preflight(fleet: FleetState, episode: Episode, now: datetime, policy: PowerPolicy) -> list[str]:

@@ -24,6 +24,7 @@ from orchestrator.planning.fairness import KINDS
 from orchestrator.planning.placement import occupied, unfit, waits_for
 from orchestrator.planning.power_policy import PowerPolicy
 from orchestrator.planning.power_rules import is_down, may_not_wake
+from orchestrator.planning.slots import explain_busy, free_slots
 
 ANYTHING = CampaignFacts(id="", name="")
 """A campaign that needs nothing: what stands in the way then is the machine itself."""
@@ -46,7 +47,7 @@ def place(fleet: FleetState, facts: Mapping[str, PowerFacts], policy: PowerPolic
     """Each that is queued onto its machine, if that is ready and has a slot; one that sleeps is woken for a canary."""
     assign: list[Assign] = []
     awaits: dict[str, tuple[str, ...]] = {}
-    left = {name: runner.agent_slots - len(fleet.leases.get(name, ())) for name, runner in fleet.runner.items()}
+    left = {name: free_slots(fleet, runner) for name, runner in fleet.runner.items()}
     queued = (one for one in fleet.pinned if one.phase is Phase.QUEUED)
     for one in sorted(queued, key=lambda one: (KINDS.index(one.kind), one.submitted_at, one.id)):
         runner = fleet.runner.get(one.pinned_runner)
@@ -110,6 +111,6 @@ def explain_pinned(fleet: FleetState, one: Episode, policy: PowerPolicy, now: da
     problem = cannot_take(fleet, one, runner, facts)
     if problem:
         return f"It runs on {runner.name} and nowhere else, which {problem}."
-    if len(fleet.leases.get(runner.name, ())) >= runner.agent_slots:
-        return f"It runs on {runner.name} and nowhere else, which is busy."
+    if busy := explain_busy(fleet, runner):
+        return f"It runs on {runner.name} and nowhere else, which {busy}."
     return f"{runner.name} can take it: the next tick assigns it."

@@ -23,6 +23,7 @@ from orchestrator.planning.placement import occupied
 from orchestrator.planning.power_policy import PowerPolicy
 from orchestrator.planning.power_rules import as_if_ready, is_down, may_not_sleep, may_not_wake, sleeps_after_s
 from orchestrator.planning.proving import trials
+from orchestrator.planning.slots import free_slots
 from orchestrator.planning.strangers import to_see
 from orchestrator.planning.wakes import endings, judgements, wakes
 
@@ -88,7 +89,7 @@ def _supply(
 ) -> Supply | None:
     """`taken`: slots that canaries and pinned preflights take now."""
     closed = occupied(fleet, runner) or canaries.on_trial(fleet, runner)
-    free = 0 if closed else runner.agent_slots - len(fleet.leases.get(runner.name, ())) - taken
+    free = 0 if closed else free_slots(fleet, runner) - taken
     if runner.operation is Operation.WAKING:
         return Supply(runner=as_if_ready(runner), tier=Tier.WAKING, free=free)
     # A machine that answers although its wake was not proven is not ready before a wake is: its GPU may be gone.

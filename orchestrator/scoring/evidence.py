@@ -146,6 +146,12 @@ class Evidence:
     events: tuple[Event, ...] = ()
     conditions: Conditions = field(default_factory=Conditions)
 
+    @property
+    def agent_gpu_s(self) -> float:
+        """How long the agent had the GPU in its sessions."""
+        held = (told.data.get("held_s") for told in self.events if told.event == "agent-gpu")
+        return sum((seconds for seconds in held if isinstance(seconds, float)), 0.0)
+
     def logs_of(self, side: Side) -> tuple[SmokeLog, ...]:
         return tuple(log for log in self.logs if log.side == side)
 

@@ -9,7 +9,7 @@ from orchestrator.scoring import clocks
 from orchestrator.scoring.checks import Scene, Seen, see
 from orchestrator.scoring.evidence import CheckEvidence, Claim, Evidence, Place
 from orchestrator.scoring.flags import flags
-from orchestrator.scoring.measured import Measured, measure, silent_logs
+from orchestrator.scoring.measured import Measured, measure, notes, silent_logs
 from orchestrator.scoring.opening import opened
 from orchestrator.scoring.specification import ItemSpec, Specification
 from orchestrator.scoring.stages import went_wrong
@@ -58,7 +58,12 @@ def judge(evidence: Evidence, spec: Specification, exit: ExitRecord) -> Verdict:
         throughput=measured.throughput,
         flags=(*flags(evidence, spec, items, absent, measured.differs), *clocks.flags(evidence, measured.readings)),
         conditions=evidence.conditions,
-        problems=(*evidence.problems, *measured.malformed, *clocks.notes(evidence, measured.readings)),
+        problems=(
+            *evidence.problems,
+            *measured.malformed,
+            *notes(evidence),
+            *clocks.notes(evidence, measured.readings),
+        ),
     )
     return opened(verdict, end, evidence, spec, absent)
 

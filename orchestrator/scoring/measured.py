@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 from orchestrator.measurement.throughput import Throughput, compare, voided
 from orchestrator.scoring.evidence import Evidence, Side
@@ -11,8 +13,11 @@ from orchestrator.scoring.reading import LogReading, read_log
 from orchestrator.scoring.specification import Specification
 from runner_agent.measure import markers, outputs
 from runner_agent.measure.decision import Pair, median, speed
+from runner_agent.protocol import TREE_TAG
 
 LINES_SHOWN = 10
+HASH_SHOWN = 12
+TREE_LINE = re.compile(re.escape(TREE_TAG) + r" ([0-9a-f]{40,64})\b")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +57,23 @@ def measure(evidence: Evidence, spec: Specification) -> Measured:
 def silent_logs(evidence: Evidence, side: Side, text: str) -> tuple[str, ...]:
     """The paths of the side's logs in which `text` never appears."""
     return tuple(log.path for log in evidence.logs_of(side) if markers.count(log.text, text) == 0)
+
+
+def foreign_tree(evidence: Evidence) -> str:
+    """How the candidate's logs name another tree than that which was built, as a clause; empty if they do not."""
+    built = next((str(told.data.get("tree")) for told in evidence.events if told.event == "built"), "")
+    for log in evidence.logs_of("candidate"):
+        for said in TREE_LINE.findall(log.text) if built else ():
+            if said != built:
+                return f"{log.path} says that it was built from tree {said[:HASH_SHOWN]}, not from {built[:HASH_SHOWN]}"
+    return ""
+
+
+def notes(evidence: Evidence) -> tuple[str, ...]:
+    """What a person should know of how it was measured, as sentences."""
+    told = (event.data.get("paths") for event in evidence.events if event.event == "smoke-rewrote")
+    listed = (", ".join(map(str, cast("list[object]", paths))) for paths in told if isinstance(paths, list))
+    return tuple(f"the smoke test itself rewrote {paths}: it did not measure what the build made" for paths in listed)
 
 
 def marker_lines(evidence: Evidence, text: str) -> int:
@@ -103,9 +125,14 @@ def _throughput(
     seconds = sum(spent.values()) if spent else None
     if unequal:
         return voided(pairs, unequal, seconds)
-    found = compare(pairs, spec.rule, seconds)
+    found = replace(compare(pairs, spec.rule, seconds), reused_from=_reused_from(evidence))
     why_void = evidence.conditions.why_void if found.verdict == "inconclusive" else ""
     return replace(found, reason="; ".join(part for part in (found.reason, why_void) if part))
+
+
+def _reused_from(evidence: Evidence) -> str | None:
+    told = (event.data.get("from") for event in evidence.events if event.event == "smoke-reused")
+    return next((str(episode_id) for episode_id in told if episode_id), None)
 
 
 def _unequal(evidence: Evidence, spec: Specification) -> str:

@@ -63,4 +63,5 @@ def _change(verdict: Verdict) -> str:
     tok_s = f"{found.baseline:.1f} → {found.candidate:.1f} tok/s"
     if found.change is None or found.low is None or found.high is None:
         return f"{tok_s}, inconclusive: {found.reason}"
-    return f"{tok_s} ({found.change:+.1%}, interval {found.low:+.1%} to {found.high:+.1%}): {found.verdict}"
+    measured = f", measured in episode {found.reused_from}" if found.reused_from else ""
+    return f"{tok_s} ({found.change:+.1%}, interval {found.low:+.1%} to {found.high:+.1%}): {found.verdict}{measured}"

@@ -9,6 +9,7 @@ from orchestrator.domain.reasons import MEANINGS, EndReason
 from orchestrator.scoring.evidence import Evidence
 from orchestrator.scoring.measured import (
     Measured,
+    foreign_tree,
     logs_without_dispatches,
     logs_without_output,
     silent_logs,
@@ -16,7 +17,7 @@ from orchestrator.scoring.measured import (
 )
 from orchestrator.scoring.specification import Specification
 from orchestrator.scoring.stages import FINE, ended_before_verdict, stage, went_wrong
-from runner_agent.protocol import ExitRecord
+from runner_agent.protocol import STALE, ExitRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +93,8 @@ def _smoke(case: Case) -> Iterator[Ending]:
     record = stage(case.exit, "smoke")
     if record is None or record.result == "skipped":
         yield _ending(EndReason.MALFORMED_RESULT, detail="the smoke test was not run, and no failure explains why")
+    elif record.detail.startswith(f"{STALE}: "):
+        yield _ending(EndReason.STALE_BINARY, detail=record.detail.removeprefix(f"{STALE}: "))
     elif record.result not in FINE:
         yield _smoke_failure(case, record.result, record.detail)
     elif _base_always_fails(case):
@@ -108,6 +111,13 @@ def _smoke_failure(case: Case, result: str, detail: str) -> Ending:
 def _base_always_fails(case: Case) -> bool:
     runs = case.evidence.rounds_of("baseline")
     return bool(runs) and all(run.exit_code != 0 for run in runs)
+
+
+def _foreign(case: Case) -> Iterator[Ending]:
+    """A program that has the hash of its tree built in, and prints another than that of the tree that was judged."""
+    found = foreign_tree(case.evidence)
+    if found:
+        yield _ending(EndReason.STALE_BINARY, detail=found)
 
 
 def _instrument(case: Case) -> Iterator[Ending]:
@@ -173,6 +183,7 @@ RULES: tuple[Callable[[Case], Iterator[Ending]], ...] = (
     _unreadable,
     _lint_and_tests,
     _smoke,
+    _foreign,
     _instrument,
     _output,
     _throughput,

@@ -18,6 +18,7 @@ from orchestrator.domain.phases import Event, Phase
 from orchestrator.errors import LinkRefused
 from orchestrator.failpoints import reach
 from orchestrator.machines.link import Link
+from orchestrator.service.delivery import deliver
 from orchestrator.service.places import attempt_folder
 from orchestrator.service.scene import Scene, agent_of, launch_spec_of, look
 from orchestrator.service.services import Services
@@ -25,7 +26,7 @@ from orchestrator.store.changes import log_event, move_episode, request_act, row
 from orchestrator.store.outbox import Act, finish
 from orchestrator.store.record import cursors_of, record_chunks, record_status
 from orchestrator.store.tables import AttemptRow
-from runner_agent.protocol import GradeRequest, ReportRequest
+from runner_agent.protocol import AttemptStatus, GradeRequest, ReportRequest
 
 Answer = TypeVar("Answer")
 
@@ -94,7 +95,14 @@ def launch(services: Services, act: Act) -> None:
     """Tell the runner to start the attempt; it answers with the attempt's status, whether this started it or not."""
     scene = look(services, act)
     spec = launch_spec_of(services, scene, agent_of(services, scene))
-    _carry_out(services, LAUNCH, lambda: _link(services, scene).launch(spec), record_status)
+
+    def call() -> AttemptStatus:
+        link = _link(services, scene)
+        if spec.deliver == "push":
+            deliver(link, services.settings.home, spec.repo_url, spec.commit)
+        return link.launch(spec)
+
+    _carry_out(services, LAUNCH, call, record_status)
 
 
 def forgo_launch(services: Services, act: Act) -> bool:

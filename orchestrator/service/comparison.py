@@ -80,6 +80,7 @@ def _result(row: EpisodeRow, by: By) -> Result:
         change=told.get("change"),
         # An agent that says nothing of its cost is summed up to 0, which none that asks a model is.
         cost_usd=told.get("agent_usd") or None,
+        reused=told.get("reused_from") is not None,
     )
 
 
@@ -117,6 +118,7 @@ def _group(group: Group) -> Json:
     return {
         "name": group.name,
         "valid": group.valid,
+        "reused": group.reused,
         "invalid": dict(group.invalid),
         "usd_per_signal": group.usd_per_signal,
         "estimates": [_estimate(each) for each in group.estimates],

@@ -34,7 +34,7 @@ def resolve(url: str, base: str) -> str:
         )
     if FULL_SHA.fullmatch(base):
         return _probe_commit(url, base)
-    listed = _git("ls-remote", "--end-of-options", url, base, f"{base}^{{}}", url=url)
+    listed = git("ls-remote", "--end-of-options", url, base, f"{base}^{{}}", url=url)
     refs = {name: commit for commit, _, name in (line.partition("\t") for line in listed.splitlines())}
     for name in (
         f"refs/heads/{base}",
@@ -49,7 +49,7 @@ def resolve(url: str, base: str) -> str:
 
 def _probe_commit(url: str, commit: str) -> str:
     with TemporaryDirectory(prefix="matins-probe-") as folder:
-        _git("init", "--quiet", "--bare", folder, url=url)
+        git("init", "--quiet", "--bare", folder, url=url)
         fetch = (
             "--git-dir",
             folder,
@@ -61,24 +61,25 @@ def _probe_commit(url: str, commit: str) -> str:
             url,
             commit,
         )
-        _git(*fetch, url=url)
+        git(*fetch, url=url)
     return commit
 
 
-def _git(*arguments: str, url: str) -> str:
+def git(*arguments: str, url: str, limit_s: float = GIT_LIMIT_S) -> str:
+    """What git says, asked about the repository at `url`. Raises BadInput."""
     protected = ("-c", "protocol.ext.allow=never", "-c", "core.askPass=", "-c", "credential.interactive=false")
     try:
         done = subprocess.run(
             [*QUIET_GIT, *protected, *arguments],
             capture_output=True,
             text=True,
-            timeout=GIT_LIMIT_S,
+            timeout=limit_s,
             stdin=subprocess.DEVNULL,
         )
     except FileNotFoundError:
         raise BadInput("git is not installed", "install git (`apt-get install git`)") from None
     except subprocess.TimeoutExpired:
-        raise BadInput(f"repository {url} did not answer in {GIT_LIMIT_S:.0f} s", "check `url` under [repo]") from None
+        raise BadInput(f"repository {url} did not answer in {limit_s:.0f} s", "check `url` under [repo]") from None
     if done.returncode != 0:
         said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         # What follows the fatal line is general advice.

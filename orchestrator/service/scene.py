@@ -11,7 +11,8 @@ from orchestrator.domain.campaign_file import read_campaign
 from orchestrator.domain.campaign_launch import canary_spec, launch_spec
 from orchestrator.domain.episode import EpisodeKind
 from orchestrator.domain.runner import Address
-from orchestrator.service.intake import decode_files
+from orchestrator.service import delivery
+from orchestrator.service.intake import GIB, decode_files
 from orchestrator.service.secrets import read_secrets
 from orchestrator.service.services import Services
 from orchestrator.settings import shipped_examples
@@ -23,7 +24,8 @@ from runner_agent.protocol import Agent, AttemptRequest, LaunchSpec, PullRequest
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """What an act needs to know, read in one transaction. `gpu`: the device that its attempt is for, if any."""
+    """What an act needs to know, read in one transaction. `gpu`: the device that its attempt is for, if any;
+    `build_slots`: of its machine."""
 
     act: Act
     episode: EpisodeRow
@@ -32,6 +34,7 @@ class Scene:
     files: dict[str, bytes]
     address: Address
     gpu: str
+    build_slots: int
 
     @property
     def is_preflight(self) -> bool:
@@ -54,7 +57,8 @@ def look(services: Services, act: Act) -> Scene:
     with services.store.reading() as session:
         episode = session.get_one(EpisodeRow, act.episode_id)
         campaign_row = session.get_one(CampaignRow, episode.campaign_id)
-        address = to_address(session.get_one(RunnerRow, act.runner))
+        runner = session.get_one(RunnerRow, act.runner)
+        address, build_slots = to_address(runner), runner.build_slots
         gpu = session.get_one(AttemptRow, act.attempt_id).gpu
     files = decode_files(campaign_row.files)
     campaign = read_campaign(campaign_row.text, files)
@@ -66,6 +70,7 @@ def look(services: Services, act: Act) -> Scene:
         files=files,
         address=address,
         gpu=gpu,
+        build_slots=build_slots,
     )
 
 
@@ -83,6 +88,9 @@ def launch_spec_of(services: Services, scene: Scene, agent: Agent | None) -> Lau
         files=scene.files,
         hide=hidden_folders(services, scene.campaign_row.directory, scene.campaign_row.repo_url),
         gpu=scene.gpu,
+        build_slots=scene.build_slots,
+        deliver=delivery.how(scene.campaign.repo.deliver, scene.address.kind, scene.campaign_row.repo_url),
+        cache_bytes=int(services.settings.runner_cache_gib * GIB),
     )
     return canary_spec(spec) if scene.is_canary else spec
 

@@ -11,7 +11,7 @@ from orchestrator.accounting.tokens import agent_cost
 from orchestrator.artifacts.derive import Derived
 from orchestrator.artifacts.dispatches import Part, Row, rows
 from orchestrator.scoring.evidence import Evidence
-from runner_agent.protocol import ExitRecord
+from runner_agent.protocol import BUILD_SLOT, ExitRecord
 
 NS = 1e-9
 USAGE = {"prompt_tokens": "prompt", "completion_tokens": "completion", "cached_tokens": "cached"}
@@ -34,10 +34,12 @@ def summarise(found: Derived, exit: ExitRecord, artifact_bytes: int, base_tok_s:
         "change": speed.change,
         "change_low": speed.low,
         "change_high": speed.high,
+        "reused_from": speed.reused_from,
         "stages": [{"stage": s.stage, "result": s.result, "seconds": s.seconds} for s in exit.stages],
-        "smoke": _smoke(evidence, exit, found.dispatches),
+        "smoke": _smoke(evidence, exit, found.dispatches, reused=speed.reused_from is not None),
         "agent_tokens": _tokens(evidence),
         "agent_usd": agent_cost(turn.usage.cost_usd if turn.usage else None for turn in evidence.turns).usd,
+        "agent_gpu_s": evidence.agent_gpu_s,
         "artifact_bytes": artifact_bytes,
     }
 
@@ -45,29 +47,31 @@ def summarise(found: Derived, exit: ExitRecord, artifact_bytes: int, base_tok_s:
 def _known_good(found: Derived, tok_s: float | None) -> dict[str, Any] | None:
     """What the untouched base did, and on which device and driver: a runner's history is of one of each."""
     device, driver = found.gpu.get("device_uuid"), found.gpu.get("driver")
-    if tok_s is None or not device:
+    if tok_s is None or not device or found.verdict.throughput.reused_from:
         return None
     return {"tok_s": tok_s, "device": device, "driver": driver, "software": found.gpu.get("device_type") == "cpu"}
 
 
-def _smoke(evidence: Evidence, exit: ExitRecord, dispatches: Iterable[Part]) -> dict[str, Any] | None:
+def _smoke(evidence: Evidence, exit: ExitRecord, dispatches: Iterable[Part], *, reused: bool) -> dict[str, Any] | None:
+    """What the device did; None where it did nothing, as for a measurement of another episode."""
     result = next((stage.result for stage in exit.stages if stage.stage == "smoke"), "skipped")
-    if result == "skipped":
+    if result == "skipped" or reused:
         return None
     return {
         "result": result,
         "tokens": sum(done.tokens or 0.0 for done in evidence.rounds),
         "seconds": sum(done.seconds or 0.0 for done in evidence.rounds),
-        "gate_held_s": sum(_numbers(evidence, "gate-released", "held_s")),
-        "gate_waits_s": list(_numbers(evidence, "gate-waited", "seconds")),
+        "gate_held_s": sum(_of_gpu(evidence, "gate-released", "held_s")),
+        "gate_waits_s": list(_of_gpu(evidence, "gate-waited", "seconds")),
         "dispatches": _histograms(rows(dispatches)),
     }
 
 
-def _numbers(evidence: Evidence, event: str, key: str) -> Iterable[float]:
+def _of_gpu(evidence: Evidence, event: str, key: str) -> Iterable[float]:
+    """What the journal says of a device's gate; building has one too."""
     for told in evidence.events:
         value = told.data.get(key)
-        if told.event == event and isinstance(value, (int, float)):
+        if told.event == event and told.data.get("gate") != BUILD_SLOT and isinstance(value, (int, float)):
             yield float(value)
 
 

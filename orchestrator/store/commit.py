@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import uuid4
 
 from sqlalchemy import or_, update
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, select
 
 from orchestrator.domain.actions import (
     Action,
@@ -28,10 +28,12 @@ from orchestrator.domain.episode import Acceptance, EpisodeKind
 from orchestrator.domain.phases import ENDED, LEASED, Event, Phase
 from orchestrator.domain.reasons import EndReason
 from orchestrator.domain.runner import Operation, Service
+from orchestrator.domain.slots import free
 from orchestrator.store.acceptance import begin_preflight, drivers_of_row, keep_answer
 from orchestrator.store.canary import begin_canary, end_canary, unproven
 from orchestrator.store.changes import log_event, move_episode, request_act, rows_changed
 from orchestrator.store.commit_power import commit_power
+from orchestrator.store.convert import to_runner
 from orchestrator.store.health import end_attempt
 from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow, RunnerRow
 
@@ -89,9 +91,11 @@ def _has_free_slot(session: Session, runner: str, kind: EpisodeKind) -> bool:
     """Another tick may have leased it or asked it to sleep, or an operator taken the runner out of service, since the
     plan was made."""
     leased = (EpisodeRow.runner == runner, col(EpisodeRow.phase).in_([str(phase) for phase in LEASED]))
-    held = session.exec(select(func.count()).select_from(EpisodeRow).where(*leased)).one()
+    said = select(AttemptRow.status).select_from(EpisodeRow)
+    said = said.outerjoin(AttemptRow, col(EpisodeRow.attempt_id) == col(AttemptRow.id)).where(*leased)
+    stages = [(status or {}).get("stage") for status in session.exec(said).all()]
     row = session.get_one(RunnerRow, runner)
-    return _serves(row, kind) and row.operation == Operation.NONE and held < row.agent_slots
+    return _serves(row, kind) and row.operation == Operation.NONE and free(to_runner(row).slots, stages) > 0
 
 
 def _serves(row: RunnerRow, kind: EpisodeKind) -> bool:

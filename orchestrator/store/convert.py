@@ -96,6 +96,7 @@ def to_runner(row: RunnerRow) -> Runner:
         health=Health(row.health),
         agent_slots=row.agent_slots,
         build_slots=row.build_slots,
+        buffer_slots=row.buffer_slots,
         tags=frozenset(row.tags),
         prices=Prices(**row.prices),
         hello=hello,

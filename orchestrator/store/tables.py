@@ -147,6 +147,7 @@ class RunnerRow(SQLModel, table=True):
     """`mac` to `secureon`: how it is woken; `sleeps`: how it is put to sleep, None if it never is; `slept`: how it was,
     this time. `suspend_sent_at`: when it was asked to sleep, until it answers again or is woken: silence then is sleep.
     `wake` is the `domain.wake.WakeAttempt` under way. The other moments are those of `domain.power.PowerFacts`.
+    `buffer_slots`: None where it follows from `agent_slots` (`domain.slots`).
     `devices`: by deviceUUID, what an operator or a judge said of a device (`convert.to_devices`). `canary_why`: why a
     canary is due, empty if none is."""
 
@@ -167,6 +168,7 @@ class RunnerRow(SQLModel, table=True):
     health: str
     agent_slots: int = 1
     build_slots: int = 1
+    buffer_slots: int | None = None
     tags: list[str] = _json()
     prices: dict[str, float] = _json()
     hello: dict[str, Any] | None = _json(nullable=True)

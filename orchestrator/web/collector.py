@@ -146,7 +146,7 @@ def _outcomes(picture: Picture) -> Iterator[Metric]:
         who = (campaign.name, row.agent)
         for outcome in ("valid", "invalid", "failed", "cancelled"):
             results[*who, outcome] += outcome == _outcome(row)
-        signals[who] += _outcome(row) == "valid"
+        signals[who] += _outcome(row) == "valid" and _result(row).get("reused_from") is None
         if _outcome(row) == "invalid":
             invalid[campaign.name, str(row.end_reason)] += 1
         if row.started_at:
@@ -162,7 +162,7 @@ def _outcomes(picture: Picture) -> Iterator[Metric]:
     yield _counter(
         "matins_episode_retries", "Attempts after the first.", ("reason",), Counter((r,) for r in picture.retries)
     )
-    yield _counter("matins_signals", "Episodes with a valid verdict.", who_labels, signals)
+    yield _counter("matins_signals", "Valid verdicts, each measurement once.", who_labels, signals)
     yield _counter("matins_invalid", "Episodes that are no signal.", ("campaign", "reason"), invalid)
     yield _counter("matins_items", "Items of judged episodes.", (*who_labels, "status"), items)
     yield _histogram("matins_episode_queue_duration_seconds", "From submission to first launch.", (), {(): waits})

@@ -24,7 +24,7 @@ INTERFACE = re.compile(r"[^\s/]{1,15}")
 
 KEYS = ("host_key", "key_path")
 WAKING = ("mac", "broadcast", "interface", "secureon", "sleeps")
-STATED = ("tags", "agent_slots", "build_slots", "prices")
+STATED = ("tags", "agent_slots", "build_slots", "buffer_slots", "prices")
 
 WATTS = {"asleep": "asleep_w", "idle": "idle_w", "busy": "busy_w"}
 PRICES = {"price_per_hour": "hardware_usd_per_h", "price_per_kwh": "energy_usd_per_kwh"}
@@ -34,6 +34,7 @@ PRICES = {"price_per_hour": "hardware_usd_per_h", "price_per_kwh": "energy_usd_p
 class SlotsBody(BaseModel):
     agent: int = Field(default=1, ge=1, le=64)
     build: int = Field(default=1, ge=1, le=64)
+    buffer: int | None = Field(default=None, ge=0, le=64)
 
 
 class HostBody(BaseModel):
@@ -99,6 +100,7 @@ def new_row(body: RunnerBody, now: datetime) -> RunnerRow:
         health=str(Health.UNKNOWN),
         agent_slots=body.slots.agent,
         build_slots=body.slots.build,
+        buffer_slots=body.slots.buffer,
         tags=sorted(set(body.tags)),
         prices=vars(prices),
         devices=said_of(body.gpus),

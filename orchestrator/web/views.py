@@ -28,6 +28,7 @@ VERDICT_KEYS = (
     "tok_s",
     "baseline_tok_s",
     "change",
+    "reused_from",
     "invalid_reason",
     "first_line",
 )
@@ -138,7 +139,7 @@ def runner_view(row: RunnerRow, runner: Runner, running: list[str], on_devices: 
         "vulkan_api": gpu.get("vulkan_api"),
         "os": hello.get("os"),
         "tags": sorted({*row.tags, *hello.get("tags", [])}),
-        "slots": {"agent": row.agent_slots, "build": row.build_slots},
+        "slots": {"agent": row.agent_slots, "build": row.build_slots, "buffer": runner.slots.buffer},
         "prices": row.prices,
         "devices": _devices(row, runner, on_devices),
         "running": running,

@@ -11,8 +11,15 @@ _CLAIM = re.compile(r"\W*item\s+[`'\"*]*([a-z0-9][a-z0-9._/-]*)[`'\"*]*\s*:\s*[`
 _LINE_CHARS = 400
 
 
-def compose(say: str, open_items: Iterable[protocol.Item], deadline_iso: str, seconds_left: float) -> str:
-    """The prompt of one turn: what is said, the items still open, the deadline, and how to claim an item."""
+def compose(
+    say: str,
+    open_items: Iterable[protocol.Item],
+    deadline_iso: str,
+    seconds_left: float,
+    gpu_left_s: float | None = None,
+) -> str:
+    """The prompt of one turn: what is said, the items still open, the deadline, how the GPU is reached (None: it is
+    not), and how to claim an item."""
     items = [f"- {item.id}: {item.title}" for item in open_items]
     parts = [say.strip()]
     if items:
@@ -21,6 +28,11 @@ def compose(say: str, open_items: Iterable[protocol.Item], deadline_iso: str, se
         f"This session ends at {deadline_iso}, {max(0, int(seconds_left))} seconds from now. What stands in the working"
         " directory then is what counts."
     )
+    if gpu_left_s is not None:
+        parts.append(
+            "No program here can reach the GPU by itself. Run one that needs it as `matins-gpu COMMAND ARGUMENT…`: it"
+            f" waits until the device is free. You may hold it for {max(0, int(gpu_left_s))} seconds more in all."
+        )
     parts.append(
         "End your last message with one line for each item, on a line of its own:\n"
         "ITEM <id>: done\n"

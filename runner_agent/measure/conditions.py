@@ -67,12 +67,27 @@ class Spread:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Apart:
+    """How it was kept apart from other attempts: the `isolation` that was in force, and the `cores` that were its own
+    (none: it ran on any). Ids of attempts: `made_room` and `did_not` are of those that ran something as it began,
+    `beside` of those that measured on another device, `sharing` of those that ran something as it ended."""
+
+    isolation: str
+    cores: tuple[int, ...] = ()
+    made_room: tuple[str, ...] = ()
+    did_not: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    sharing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Conditions:
     """What held during the windows. None and empty: not told, which is not zero.
 
     `samples` lie in a window; `unseen` counts the windows without one. `device` is that of the clocks. `throttled_s`
     and `limited_s` are None where the device does not tell; `reasons` has seconds for each reason that it told.
     `tenants` are other processes that had the device open. `discarded` names runs, and their whole round is void.
+    `apart` is None where the journal does not tell.
     """
 
     samples: int = 0
@@ -92,6 +107,7 @@ class Conditions:
     reasons: Mapping[str, float] | None = None
     tenants: tuple[str, ...] = ()
     discarded: tuple[Discard, ...] = ()
+    apart: Apart | None = None
 
     @property
     def void_rounds(self) -> frozenset[int]:

@@ -23,6 +23,7 @@ from runner_agent.protocol.attempts import (
     StageRecord,
     rest_from,
 )
+from runner_agent.protocol.bundles import BundleAnswer, BundleRequest
 from runner_agent.protocol.launching import (
     Agent,
     Check,
@@ -51,15 +52,21 @@ from runner_agent.protocol.reading import (
     to_json,
 )
 from runner_agent.protocol.words import (
+    BUILD_SLOT,
+    BUILT_SCHEMA,
     EVIDENCE_SCHEMA,
     EXIT_SCHEMA,
     SCHEMA,
     STAGES,
+    STALE,
+    TREE_TAG,
+    TREE_VARIABLE,
     VERBS,
     AttemptPhase,
     CheckKind,
     ExitReason,
     Finding,
+    Isolation,
     PowerDown,
     RefusalKind,
     StageResult,
@@ -67,16 +74,23 @@ from runner_agent.protocol.words import (
 )
 
 __all__ = [
+    "BUILD_SLOT",
+    "BUILT_SCHEMA",
     "EVIDENCE_SCHEMA",
     "EXIT_SCHEMA",
     "PULL_OFFSET",
     "SCHEMA",
     "STAGES",
+    "STALE",
+    "TREE_TAG",
+    "TREE_VARIABLE",
     "VERBS",
     "Agent",
     "AttemptPhase",
     "AttemptRequest",
     "AttemptStatus",
+    "BundleAnswer",
+    "BundleRequest",
     "Check",
     "CheckKind",
     "Chunk",
@@ -89,6 +103,7 @@ __all__ = [
     "Gpu",
     "GradeRequest",
     "Hello",
+    "Isolation",
     "Item",
     "LaunchSpec",
     "Limits",

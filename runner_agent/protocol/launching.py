@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from runner_agent.protocol.words import CheckKind
+from runner_agent.protocol.words import CheckKind, Isolation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +106,8 @@ class Smoke:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
+    """`agent_gpu_s`: how long the agent may hold the GPU in its sessions, in sum; 0: not at all."""
+
     wall_s: float
     session_s: float
     checkout_s: float
@@ -115,6 +117,7 @@ class Limits:
     log_bytes: int
     disk_bytes: int
     processes: int
+    agent_gpu_s: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +127,10 @@ class LaunchSpec:
     `base_key` names the built base tree that is kept on the runner for baseline runs. `hide` lists folders of the
     machine that no process of the attempt may see. `network` is "full" or "none" for every process of the attempt.
     `gpu` is the deviceUUID of the one Vulkan device that it is for; empty: it may use any, and no other may beside it.
+    `build_slots`: how many attempts may build, lint and test on the machine at a time.
+    `isolation`: what other attempts on the machine do while this one is measured. With `deliver="push"` the runner
+    is brought the commit beforehand (`bundle`) and fetches nothing. `cache_bytes`: what built bases and mirrors may
+    hold on the machine in sum. `reuse`: a measurement that was made of the same on this machine may be taken instead.
     """
 
     attempt_id: str
@@ -146,3 +153,8 @@ class LaunchSpec:
     network: Literal["full", "none"] = "full"
     hide: tuple[str, ...] = ()
     gpu: str = ""
+    build_slots: int = 1
+    reuse: bool = False
+    isolation: Isolation = "shared"
+    deliver: Literal["fetch", "push"] = "fetch"
+    cache_bytes: int = 100 << 30

@@ -7,8 +7,9 @@ from typing import Literal
 SCHEMA = "matins-link-1"
 EXIT_SCHEMA = "matins-exit-1"
 EVIDENCE_SCHEMA = "matins-evidence-1"
+BUILT_SCHEMA = "matins-built-1"
 
-VERBS = ("hello", "launch", "report", "cancel", "grade", "pull", "acknowledge", "suspend", "doctor")
+VERBS = ("hello", "launch", "report", "cancel", "grade", "pull", "acknowledge", "suspend", "doctor", "bundle")
 
 STAGES = (
     "baseline",
@@ -28,6 +29,14 @@ CheckKind = Literal["command", "pattern-absent", "pattern-present", "marker", "t
 ExitReason = Literal["completed", "cancelled", "wall-limit", "infrastructure"]
 AttemptPhase = Literal["running", "awaiting-checks", "exited", "dead", "cancelled"]
 
+STALE = "stale-binary"
+"""How the detail of a smoke stage begins that would have measured something else than what was built."""
+
+TREE_VARIABLE = "MATINS_TREE"
+"""Names, to every command of an attempt, the tree that it runs on: the base's commit, or the hash of what was left."""
+TREE_TAG = "[MATINS TREE]"
+"""Stands before that name in a smoke log, where a campaign's program has it built in and prints it."""
+
 RefusalKind = Literal["bad-request", "stale-fence", "unknown-attempt", "not-ended", "suspending", "runner-fault"]
 """`suspending`: the machine is about to sleep; the launch may come again once it has woken."""
 
@@ -41,4 +50,9 @@ SuspendRefusal = Literal[
     "no-power-command",
     "wake-not-armed",
 ]
+Isolation = Literal["shared", "quiet"]
+"""What others on the machine do while an attempt measures: they leave it cores of its own, or are frozen."""
+BUILD_SLOT = "build"
+"""What the journal calls the gate of those who build; all others are of devices."""
+
 Finding = Literal["pass", "fail", "unknown"]

@@ -6,10 +6,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from runner_agent import clock, locks, retention, trees
+from runner_agent import clock, gates, locks, retention, trees
 from runner_agent.context import Context, StageEnd
 from runner_agent.control import InfrastructureFault
-from runner_agent.files import read_json, remove_tree, write_json
+from runner_agent.files import read_json, write_json
 from runner_agent.home import BaseFolder
 from runner_agent.protocol import Command
 from runner_agent.stages import tests
@@ -27,10 +27,12 @@ def run(context: Context, drivers: str) -> StageEnd:
             raise InfrastructureFault(f"base {base.root.name} was made of commit {ready['commit']}, not of this one")
         how = how_to_have(ready, drivers)
         if how != REUSED:
-            remove_tree(base.root)
+            retention.set_aside(context.home, base)
             _make(context, base, drivers)
         retention.touch_used(base.root)
         ready = read_json(base.ready)
+    if how != REUSED:
+        _make_room(context)
     context.found.base_built = ready["build"] == "ok"
     _copy_logs(base, context.out / "logs")
     context.write("tests.json", {"baseline": read_json(base.tests), "candidate": {}})
@@ -53,11 +55,19 @@ def how_to_have(ready: dict[str, Any] | None, drivers: str) -> str:
     return f"made again: the driver changed from {before or 'one that was not noted'} to {drivers}"
 
 
+def _make_room(context: Context) -> None:
+    """A home only grows by what is made anew."""
+    for old in retention.evict(context.home, context.spec.cache_bytes):
+        unused_s = round(clock.epoch_s() - old.used_s)
+        context.journal.record("evicted", kind=old.kind, name=old.path.name, bytes=old.bytes, unused_s=unused_s)
+
+
 def _make(context: Context, base: BaseFolder, drivers: str) -> None:
     spec = context.spec
     base.logs.mkdir(parents=True)
     checkout_log = base.logs / "baseline-checkout.log"
     ensure_mirror(context, checkout_log)
+    trees.make_base(context.methods, base.tree)
     trees.check_out(
         seam=context.seam,
         mirror=context.mirror,
@@ -67,10 +77,11 @@ def _make(context: Context, base: BaseFolder, drivers: str) -> None:
         streams=context.streams(checkout_log),
         limit_s=spec.limits.checkout_s,
     )
-    build, detail = _run(context, base, spec.build, "build")
-    # Lint as well: its results are kept apart from the build's, and a first run on every copy would cost minutes.
-    _run(context, base, spec.lint, "lint")
-    test, _ = _run(context, base, spec.test, "test") if build == "ok" else ("skipped", "")
+    with gates.build_slot(context.home, spec.build_slots, context.control, context.journal):
+        build, detail = _run(context, base, spec.build, "build")
+        # Lint as well: its results are kept apart from the build's, and a first run on every copy would cost minutes.
+        _run(context, base, spec.lint, "lint")
+        test, _ = _run(context, base, spec.test, "test") if build == "ok" else ("skipped", "")
     write_json(base.tests, tests.read_logs(sorted(base.logs.glob("baseline-test-*.log"))))
     write_json(
         base.ready,
@@ -81,6 +92,7 @@ def _make(context: Context, base: BaseFolder, drivers: str) -> None:
             "test": test,
             "detail": detail,
             "at": clock.utc_now(),
+            "bytes": retention.sizes([base.tree]).get(base.tree),
         },
     )
 

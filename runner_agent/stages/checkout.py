@@ -11,14 +11,7 @@ from runner_agent.context import Context, StageEnd
 def run(context: Context) -> StageEnd:
     log = context.out / "logs" / "checkout-1.log"
     ensure_mirror(context, log)
-    with context.base_tree() as source:
-        trees.copy(
-            seam=context.seam,
-            source=source,
-            target=context.folder.tree,
-            streams=context.streams(log),
-            limit_s=context.spec.limits.checkout_s,
-        )
+    trees.copy(context, context.folder.tree, log)
     context.shadow.make(context.folder.tree)
     return StageEnd()
 
@@ -35,4 +28,5 @@ def ensure_mirror(context: Context, log: Path) -> None:
         log=log,
         limit_s=spec.limits.checkout_s,
         log_bytes=spec.limits.log_bytes,
+        deliver=spec.deliver,
     )

@@ -7,14 +7,18 @@ from typing import Literal
 
 from runner_agent.context import Context, StageEnd
 from runner_agent.protocol import Command
+from runner_agent.stages import fresh
 
 Kind = Literal["build", "lint", "test"]
 
 
 def run(context: Context, kind: Kind, commands: tuple[Command, ...], tree: Path) -> StageEnd:
-    """Runs each command until one does not end well; `logs/<kind>-K.log` holds what each wrote."""
+    """Runs each command until one does not end well; `logs/<kind>-K.log` holds what each wrote.
+    What a build made is noted."""
     for number, command in enumerate(commands, 1):
         outcome = context.run("build", command, context.out / "logs" / f"{kind}-{number}.log", tree=tree)
         if not outcome.ok:
             return StageEnd(result=outcome.result, detail=f"{' '.join(command.argv)}: {outcome.detail}")
+    if kind == "build":
+        fresh.note(context)
     return StageEnd()

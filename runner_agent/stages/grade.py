@@ -11,7 +11,7 @@ from runner_agent.control import InfrastructureFault
 from runner_agent.files import read_json
 from runner_agent.protocol import Check, Command, GradeRequest
 from runner_agent.shadow import BRANCH
-from runner_agent.stages import quiesce, tool
+from runner_agent.stages import fresh, tool
 
 POLL_S = 0.1
 KEEP = f"{SCRATCH}/overlay"
@@ -39,6 +39,7 @@ def run(context: Context) -> StageEnd:
         "graded": delivered.complete,
         "opened": opened,
         **found,
+        "problems": [*found["problems"], *fresh.problems(context)],
         "checks": [_evidence(check, opened, results.get(check.id, {})) for check in delivered.checks],
     }
     failpoints.reach(context.home, "grade-before-evidence")
@@ -56,9 +57,10 @@ def _restore(context: Context) -> None:
     """
     try:
         context.shadow.put(context.folder.judged, over=BRANCH)
+        fresh.leave_out(context)
     except InfrastructureFault as fault:
         context.journal.record("judged-tree-made-anew", why=str(fault)[:500])
-        quiesce.make_judged(context)
+        fresh.make_judged(context)
 
 
 def _await_checks(context: Context) -> DeliveredChecks:

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from runner_agent import trees
 from runner_agent.context import Context, StageEnd
 from runner_agent.control import InfrastructureFault
+from runner_agent.stages import fresh
 
 
 def run(context: Context) -> StageEnd:
     """Raises InfrastructureFault where a process survives: nothing may be measured beside it."""
     detail = prove(context)
-    make_judged(context)
+    fresh.make_judged(context)
     return StageEnd(detail=detail)
-
-
-def make_judged(context: Context) -> None:
-    """The base's tree with the agent's last commit put over it. Raises InfrastructureFault."""
-    with context.base_tree() as base:
-        trees.make_judged(
-            seam=context.seam,
-            base=base,
-            shadow=context.shadow,
-            target=context.folder.judged,
-            streams=context.streams(context.out / "logs" / "checkout-2.log"),
-            limit_s=context.spec.limits.checkout_s,
-        )
 
 
 def prove(context: Context) -> str:

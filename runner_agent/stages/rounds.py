@@ -7,6 +7,7 @@ elsewhere (orchestrator/measurement/throughput.py).
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 from runner_agent import clock
 from runner_agent.context import Context, StageEnd
+from runner_agent.files import read_ahead
 from runner_agent.measure import conditions, decision, order, outputs
 from runner_agent.measure.decision import Decision, Pair
 from runner_agent.measure.order import Side
@@ -49,6 +51,24 @@ class Rounds:
         self._done = 0
         self._enough = ""
         self._log_bytes = 0
+        self._all_well = True
+
+    @property
+    def sound(self) -> bool:
+        """Whether what was measured can stand for the same programs measured again: nothing failed, both sides
+        computed the same, and each run told its speed."""
+        told = all(math.isfinite(side) for pair in self._pairs for side in (pair.baseline, pair.candidate))
+        stopped = self._context.found.expression_stopped
+        return self._all_well and bool(self._pairs) and not stopped and (told or not self._smoke.throughput)
+
+    def prepare(self) -> None:
+        """What can be done before the device is ours, so that it does not wait: both trees are counted, and their
+        programs read into memory."""
+        context = self._context
+        for side in ("baseline", "candidate") if context.found.base_built else ("candidate",):
+            tree = self._tree(side)
+            context.seam.expect("smoke", tree, context.scratch(f"smoke-{side}"))
+            read_ahead(tree / name for name in context.found.fresh.programs)
 
     def run(self) -> StageEnd:
         """Stops early at a candidate that does not end well, and begins no round after `max_s`."""
@@ -86,6 +106,7 @@ class Rounds:
         ran: dict[Side, _Run] = {}
         for side in self._sides(number):
             run = ran[side] = self._run(number, side)
+            self._all_well = self._all_well and run.outcome.ok
             if not run.outcome.ok and side == "candidate":
                 return StageEnd(result=run.outcome.result, detail=f"round {number}: {run.outcome.detail}")
             if not run.outcome.ok:
@@ -103,6 +124,7 @@ class Rounds:
     def _compare(self, number: int, baseline: _Run, candidate: _Run) -> None:
         differs = outputs.difference(baseline.output, candidate.output)
         if differs:
+            self._all_well = False
             self._enough = f"the output differs in round {number}: {differs}"
             return
         self._pairs.append(Pair(round=number, baseline=baseline.tok_s, candidate=candidate.tok_s))
@@ -128,9 +150,12 @@ class Rounds:
             return f"nothing can be settled: {found.reason}"
         return f"settled: {_shown(found)}" if found.settled else ""
 
+    def _tree(self, side: Side) -> Path:
+        return self._context.folder.baseline if side == "baseline" else self._context.folder.judged
+
     def _run(self, number: int, side: Side) -> _Run:
         context, smoke = self._context, self._smoke
-        tree = context.folder.baseline if side == "baseline" else context.folder.judged
+        tree = self._tree(side)
         log = context.out / "smoke" / f"{side}-{number}.log"
         seed = order.seed(number, context.spec.attempt_id)
         env = {order.SEED_VARIABLE: str(seed), **smoke.env}

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from runner_agent import agents, clock, failpoints
+from runner_agent import agents, clock, failpoints, gates, gpu_door
 from runner_agent.agents import prompt
 from runner_agent.confinement import AGENT_FILE, AGENT_FOLDER, TREE, Bind, Wish
 from runner_agent.context import Context, StageEnd
 from runner_agent.control import DiskFloor, InfrastructureFault, Interrupted
 from runner_agent.files import write_json
 from runner_agent.process import Outcome, Streams
-from runner_agent.protocol import Agent, Item, Session, Turn
+from runner_agent.protocol import TREE_VARIABLE, Agent, Item, Session, Turn
 
 PROMPT_FILE = "/run/matins/prompt.md"
 NOT_HELD: dict[str, Any] = {
@@ -67,6 +67,7 @@ def prepare(context: Context, agent: Agent) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(base64.b64decode(content))
     write_json(folder / "agent.json", agent.config)
+    gpu_door.lay_out(context.folder.programs, context.seam.machine.python)
 
 
 def run(context: Context, number: int, session: Session) -> StageEnd:
@@ -74,7 +75,13 @@ def run(context: Context, number: int, session: Session) -> StageEnd:
     agent = context.spec.agent
     if agent is None:
         raise InfrastructureFault("an episode with sessions names no agent")
-    talk = _Talk(context=context, agent=agent, session=number, deadline_s=_deadline_s(context))
+    talk = _Talk(
+        context=context,
+        agent=agent,
+        session=number,
+        deadline_s=_deadline_s(context),
+        frozen_before_s=context.seam.frozen_s,
+    )
     end = StageEnd(detail=f"session {number}: no turn")
     interrupted: Interrupted | DiskFloor | None = None
     try:
@@ -115,6 +122,17 @@ class _Talk:
     agent: Agent
     session: int
     deadline_s: float
+    frozen_before_s: float
+
+    @property
+    def _left_s(self) -> float:
+        """What it was frozen for while another attempt measured was not its time."""
+        frozen_s = self.context.seam.frozen_s - self.frozen_before_s
+        return max(0.0, self.deadline_s + frozen_s - clock.monotonic_s())
+
+    @property
+    def _budget(self) -> gpu_door.Budget:
+        return gpu_door.Budget(most_s=self.context.spec.limits.agent_gpu_s, held_s=self.context.found.agent_gpu_s)
 
     def hold(self, number: int, turn: Turn) -> StageEnd:
         """One turn, held or skipped."""
@@ -162,7 +180,7 @@ class _Talk:
             argv=command.argv,
             tree=str(folder.tree),
             scratch=str(self.context.scratch("agent")),
-            env={**self.agent.secrets, **command.env},
+            env={TREE_VARIABLE: self.context.spec.commit, **self.agent.secrets, **command.env},
             binds=(
                 Bind(source=str(self.context.seam.agent_file), target=AGENT_FILE),
                 Bind(source=str(folder.agent), target=AGENT_FOLDER),
@@ -170,11 +188,32 @@ class _Talk:
             ),
             network=self.context.spec.network,
         )
-        return self.context.seam.run(wish, streams, max(0.0, self.deadline_s - clock.monotonic_s()))
+        budget = self._budget
+        if not budget.most_s:
+            return self.context.seam.run(wish, streams, self._left_s)
+        try:
+            with self._door(wish, budget):
+                shown = gpu_door.at_hand(wish, folder.programs, folder.gpu_socket)
+                return self.context.seam.run(shown, streams, self._left_s)
+        finally:
+            self.context.found.agent_gpu_s = budget.held_s
+
+    def _door(self, wish: Wish, budget: gpu_door.Budget) -> gpu_door.Door:
+        context = self.context
+        return gpu_door.Door(
+            path=context.folder.gpu_socket,
+            wish=wish,
+            seam=context.seam,
+            gate=lambda control: gates.of_device(context.home, context.spec.gpu, control, context.journal),
+            budget=budget,
+            control=context.control,
+            journal=context.journal,
+        )
 
     def _prompt(self, turn: Turn, still_open: tuple[Item, ...]) -> str:
-        left_s = max(0.0, self.deadline_s - clock.monotonic_s())
-        said = prompt.compose(turn.say, still_open, clock.iso(clock.epoch_s() + left_s), left_s)
+        left_s, budget = self._left_s, self._budget
+        gpu_left_s = budget.left_s if budget.most_s else None
+        said = prompt.compose(turn.say, still_open, clock.iso(clock.epoch_s() + left_s), left_s, gpu_left_s)
         self._prompt_path().write_text(said)
         return said
 

@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+import contextlib
 
-from runner_agent import telemetry, trees
+from runner_agent import gates, telemetry, trees
 from runner_agent.context import Context, StageEnd
-from runner_agent.gates import gate
-from runner_agent.home import gpu_gate
+from runner_agent.protocol import STALE
+from runner_agent.stages import fresh, reuse
 from runner_agent.stages.rounds import Rounds
 
 
 def run(context: Context) -> StageEnd:
+    """Nothing is measured, and no GPU waited for, where it would not be what was built; nor where the very same was
+    measured and may be reused."""
+    if stale := fresh.why_stale(context):
+        return StageEnd(result="failed", detail=f"{STALE}: {stale}")
     if context.found.base_built:
-        with context.base_tree() as source:
-            trees.copy(
-                seam=context.seam,
-                source=source,
-                target=context.folder.baseline,
-                streams=context.streams(context.out / "logs" / "checkout-3.log"),
-                limit_s=context.spec.limits.checkout_s,
-            )
+        trees.copy(context, context.folder.baseline, context.out / "logs" / "checkout-3.log")
     folder = context.out / "smoke"
     folder.mkdir(exist_ok=True)
+    key = reuse.name(context)
+    if reused := reuse.take(context, key):
+        return reused
+    rounds = Rounds(context)
+    rounds.prepare()
     with (
-        _gate(context),
-        telemetry.Sampler(folder / "conditions.jsonl"),
+        contextlib.ExitStack() as after,
+        gates.of_device(context.home, context.spec.gpu, context.control, context.journal),
+        context.seam.measuring(context.spec.isolation),
     ):
-        return Rounds(context).run()
-
-
-def _gate(context: Context) -> AbstractContextManager[None]:
-    home, gpu = context.home, context.spec.gpu
-    if not gpu:
-        return gate("gpu", home.gpu_gate, context.control, context.journal)
-    name = gpu_gate(gpu)
-    return gate(name, home.gate(name), context.control, context.journal, of_all=home.gpu_gate)
+        # It waits for its programs to end, so it is left once the device is another's.
+        after.enter_context(telemetry.Sampler(folder / "conditions.jsonl"))
+        end = rounds.run()
+    return reuse.keep(context, key, rounds, end)

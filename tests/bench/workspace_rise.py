@@ -37,7 +37,7 @@ def main() -> None:
 def built(folder: Path) -> tuple[Path, Path]:
     """The untouched tree and the finisher's, built below `folder`."""
     patches = sorted((EXAMPLES / "agents" / "finisher").glob("*.patch"))
-    return _tree(folder / "base", ()), _tree(folder / "finisher", patches)
+    return build(folder / "base"), build(folder / "finisher", patches)
 
 
 def smoke(tree: Path, command: Sequence[str] = ("ci/gpu-smoke.sh",), env: Mapping[str, str] | None = None) -> str:
@@ -47,7 +47,8 @@ def smoke(tree: Path, command: Sequence[str] = ("ci/gpu-smoke.sh",), env: Mappin
         return subprocess.run(command, cwd=tree, env=cleared, capture_output=True, text=True, check=True).stdout
 
 
-def _tree(tree: Path, patches: list[Path] | tuple[()]) -> Path:
+def build(tree: Path, patches: Sequence[Path] = ()) -> Path:
+    """The workspace with these patches, built at `tree`."""
     shutil.copytree(EXAMPLES / "decode-workspace", tree, ignore=shutil.ignore_patterns("target"))
     outside_of_git = {**os.environ, "GIT_DIR": os.devnull}
     for patch in patches:

@@ -117,6 +117,7 @@ def test_the_whole_campaign_reaches_the_runner(campaign: Campaign) -> None:
         [("Finish.", "always")],
     ]
     assert spec.items == (protocol.Item(id="one", title="The first"), protocol.Item(id="two", title="The second"))
+    assert (spec.build_slots, launched(campaign, build_slots=3).build_slots) == (1, 3)
     assert spec.build == (protocol.Command(argv=("cargo", "build", "--release"), limit_s=100),)
     assert spec.lint == (protocol.Command(argv=("cargo", "clippy"), limit_s=3),)
     assert spec.test == (protocol.Command(argv=("cargo", "test"), limit_s=1800),)

@@ -51,7 +51,11 @@ def add(
     ] = None,
     slots: Annotated[
         str | None,
-        typer.Option(metavar="agent=N,build=N", help="How many episodes, and builds, run at once. [agent=1,build=1]"),
+        typer.Option(
+            metavar="agent=N,build=N,buffer=N",
+            help="How many agents work at once, how many builds, and how many built episodes may wait for its GPU."
+            " [agent=1,build=1]",
+        ),
     ] = None,
     tags: Annotated[
         list[str] | None, typer.Option("--tag", metavar="TAG", help="A tag that campaigns can require; repeatable.")

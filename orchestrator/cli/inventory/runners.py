@@ -55,7 +55,7 @@ def _pairs(*known: str) -> Callable[[Any], dict[str, float]]:
 
 
 def _slots(value: Any) -> dict[str, int]:
-    return {name: whole(name, amount) for name, amount in _pairs("agent", "build")(value).items()}
+    return {name: whole(name, amount) for name, amount in _pairs("agent", "build", "buffer")(value).items()}
 
 
 def _gpus(value: Any) -> list[dict[str, Any]]:
@@ -91,7 +91,7 @@ VARIABLES = (
     Variable(field="secureon", names=("matins_secureon",), form="aa:bb:cc:dd:ee:ff"),
     Variable(field="sleeps", names=("matins_sleeps",), form="suspend or power-off"),
     Variable(field="tags", names=("matins_tags",), form="a list, or words", read=_words),
-    Variable(field="slots", names=("matins_slots",), form="agent=N,build=N", read=_slots),
+    Variable(field="slots", names=("matins_slots",), form="agent=N,build=N,buffer=N", read=_slots),
     Variable(field="price_per_hour", names=("matins_price_per_hour",), form="a number", read=_number),
     Variable(
         field="watts", names=("matins_watts",), form="asleep=W,idle=W,busy=W", read=_pairs("asleep", "idle", "busy")

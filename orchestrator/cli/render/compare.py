@@ -32,7 +32,8 @@ def _group(group: Group, found: Compared, width: int | None) -> Iterator[str]:
     invalid = sum(group.invalid.values())
     reasons = ", ".join(f"{count} {reason}" for reason, count in group.invalid.items())
     beside = f", beside {invalid} invalid ({reasons})" if invalid else ""
-    yield from _wrapped("", f"{group.name}: {group.valid} valid{beside}", width)
+    reused = f" ({group.reused} with the measurement of another)" if group.reused else ""
+    yield from _wrapped("", f"{group.name}: {group.valid} valid{reused}{beside}", width)
     for each in group.estimates:
         per_signal = group.usd_per_signal if each.measure == "cost" else None
         signal = f", {per_signal:.2f} USD per signal" if per_signal is not None else ""

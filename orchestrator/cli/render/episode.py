@@ -83,6 +83,8 @@ def _throughput(measured: Interval | None) -> Iterator[str]:
     if measured.samples and measured.method:
         spent = "" if measured.seconds is None else f" in {measured.seconds:.0f} s"
         yield f"  from     {measured.samples} pairs{spent}; {measured.method}"
+    if measured.reused_from:
+        yield f"  reused   measured in episode {measured.reused_from}, where it counts as a signal; not once more here"
 
 
 def _flags(verdict: Verdict) -> Iterator[str]:

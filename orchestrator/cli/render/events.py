@@ -34,7 +34,18 @@ def progress(event: Event) -> str | None:
             interval = values.interval(change, low, high)
             return _joined(f"after {data.get('samples')} pairs", interval, _text(data.get("verdict")))
         case "gate-waited" if _number(data.get("seconds")) >= 1:
-            return _joined(f"waited for the {data.get('gate')} gate", _seconds(data))
+            behind = _number(data.get("behind"))
+            return _joined(
+                f"waited for the {data.get('gate')} gate",
+                _seconds(data),
+                f"behind {values.plural(int(behind), 'other')}" if behind else "",
+            )
+        case "frozen":
+            return _joined("frozen while another attempt was measured", _seconds(data))
+        case "agent-gpu":
+            left = f"{_number(data.get('left_s')):.1f} s left"
+            held = f"{_number(data.get('held_s')):.1f} s"
+            return _joined(f"the agent had the GPU for {_text(data.get('argv0'))}", held, left)
         case _:
             return None
 

@@ -82,11 +82,13 @@ def _runners(runners: Sequence[Runner], wide: bool, fitted: bool) -> Table:
         table.add_column("GPU", no_wrap=True, overflow="ellipsis", ratio=1)
     table.add_column("WHY", no_wrap=True, overflow="ellipsis", ratio=2)
     for runner in runners:
-        slots = (runner.slots or {}).get("agent")
+        slots = (runner.slots or {}).get("agent", 0)
+        # Episodes past their sessions hold no agent slot, and stand beside those that do.
+        has_room = 0 < slots >= len(runner.running)
         row = [
             _text(runner.name),
             _text(runner.state, STYLES.get(runner.state, "")),
-            _text(f"{len(runner.running)}/{slots}" if slots else str(len(runner.running))),
+            _text(f"{len(runner.running)}/{slots}" if has_room else str(len(runner.running))),
             *([_text(values.text(runner.gpu))] if wide else []),
             _text(_why(runner)),
         ]

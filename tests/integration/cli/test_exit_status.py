@@ -96,6 +96,7 @@ def test_a_token_file_that_others_may_read_is_4(matins: Matins) -> None:
         ("runner", "add", "r", "--host", "10.0.0.2", "--port", "0", "--user", "u", "--key", "k"),
         ("runner", "add", "r", "--local", "--slots", "agent=1.5"),
         ("runner", "add", "r", "--local", "--slots", "agent"),
+        ("runner", "add", "r", "--local", "--slots", "buffer=-1"),
         ("runner", "add", "r", "--local", "--watts", "idle=-1"),
         ("runner", "add", "r", "--local", "--watts", "idle=1,idle=2"),
         ("runner", "add", "r", "--local", "--price-per-hour", "nan"),

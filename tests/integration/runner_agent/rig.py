@@ -144,6 +144,11 @@ class Rig:
         text = b"".join(base64.b64decode(chunk.data) for chunk in chunks if chunk.stream == "events.jsonl")
         return [json.loads(line) for line in text.splitlines()]
 
+    def seen(self, spec: LaunchSpec, path: Path) -> Path:
+        """The path as the attempt's supervisor sees it: trees in layers are mounted for it and its children alone."""
+        identity = self.home.attempt(spec.attempt_id).identity
+        return Path(f"/proc/{json.loads(identity.read_text())['pid']}/root{path}") if identity.exists() else path
+
     def stage(self, status: AttemptStatus, name: str) -> str:
         """The result of the last stage of that name."""
         assert status.exit is not None

@@ -180,9 +180,9 @@ def test_a_clock_that_jumps_an_hour_ends_nothing(rig: Rig, tmp_path: Path, jump_
     spec = replace(spec, build=(), lint=(), test=(sh("true"),), sessions=(Session(turns=(Turn(say="Wait."),)),))
     call(rig, "launch", asdict(spec), env=faked)
     folder = rig.home.attempt(spec.attempt_id)
-    rig.wait(spec, lambda _: (folder.tree / "begun").exists())
+    rig.wait(spec, lambda _: (rig.seen(spec, folder.tree) / "begun").exists())
     offset.write_text(f"{jump_s:+d}\n")
-    (folder.tree / "go").touch()
+    (rig.seen(spec, folder.tree) / "go").touch()
     # Asked by a caller whose clock is right, and by one whose clock is not.
     assert of(call(rig, "report", {"cursors": {}}, env=faked), spec)["phase"] in ("running", "exited")
     status = rig.end(spec)
@@ -216,7 +216,7 @@ def test_a_cancel_takes_the_whole_process_tree_along(rig: Rig) -> None:
     spec = rig.spec("tree", stubborn)
     rig.link.launch(spec)
     folder = rig.home.attempt(spec.attempt_id)
-    rig.wait(spec, lambda _: (folder.tree / "begun").exists())
+    rig.wait(spec, lambda _: (rig.seen(spec, folder.tree) / "begun").exists())
     assert len(quiescence.living(spec.attempt_id, folder.inits)) >= 2
     rig.link.cancel(request(spec))
     status = rig.end(spec)

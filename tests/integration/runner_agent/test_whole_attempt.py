@@ -149,6 +149,11 @@ def test_failed_lint_still_lets_the_tests_run_but_not_the_smoke_test(rig: Rig) -
     spec = rig.spec("lint", "touch unclean")
     status = rig.run(replace(spec, lint=(sh("test ! -e unclean"),)))
     assert [rig.stage(status, name) for name in ("lint", "test", "smoke")] == ["failed", "ok", "skipped"]
+    assert status.exit is not None
+    skipped = next(stage for stage in status.exit.stages if stage.stage == "smoke")
+    assert skipped.detail == "it did not reach the GPU: lint did not succeed"
+    gates = {event["gate"] for event in rig.events(spec) if event["event"].startswith("gate-")}
+    assert gates == {"build"}
 
 
 def test_what_an_agent_plants_in_ignored_files_is_not_measured(rig: Rig) -> None:

@@ -115,7 +115,7 @@ def test_the_verdict_holds_what_the_contract_names(tmp_path: Path) -> None:
     assert {"valid", "items_done", "items_total", "items", "throughput", "flags", "quality", "cost"} <= verdict.keys()
     assert {"id", "status", "claimed", "evidence"} <= verdict["items"][0].keys()
     assert {"baseline", "candidate", "change", "low", "high", "verdict"} <= verdict["throughput"].keys()
-    assert verdict["cost"] == {"usd": 0.01, "by_phase": {"session": 0.01}, "turns_unreported": 1}
+    assert verdict["cost"] == {"usd": 0.01, "by_phase": {"session": 0.01}, "turns_unreported": 1, "agent_gpu_s": 0.0}
 
 
 def test_the_reward_of_a_signal_is_its_score(tmp_path: Path) -> None:
@@ -307,3 +307,26 @@ def test_a_link_in_the_folder_is_never_followed(tmp_path: Path) -> None:
     (folder / "smoke/candidate-9.log").symlink_to(secret)
     assert all(log.round != 9 for log in reader.read(folder).logs)
     assert any("candidate-9.log" in problem for problem in sums.verify_runner(folder))
+
+
+def test_how_it_was_kept_apart_and_what_the_agent_took_of_the_gpu_are_in_the_verdict(tmp_path: Path) -> None:
+    told = [
+        {"event": "agent-gpu", "argv0": "smoke", "held_s": 2.5, "left_s": 7.5, "exit_code": 0},
+        {"event": "agent-gpu", "argv0": "smoke", "held_s": 1.5, "left_s": 6.0, "exit_code": 1},
+        {"event": "isolation-begun", "isolation": "quiet", "cores": [1], "made_room": ["a-2"], "did_not": ["a-3"]},
+        {"event": "isolation-ended", "held_s": 9.0, "sharing": ["a-2", "a-4"]},
+    ]
+    events = folders.contents()["events.jsonl"]
+    lines = [json.dumps({"seq": 100 + n, "at": "2026-03-01T12:00:00Z", **each}) for n, each in enumerate(told)]
+    folder = received(tmp_path, {"events.jsonl": events + "".join(f"{line}\n" for line in lines)})
+    derived(folder)
+    verdict = load(folder, "verifier/verdict.json")
+    assert verdict["conditions"]["apart"] == {
+        "isolation": "quiet",
+        "cores": [1],
+        "made_room": ["a-2"],
+        "did_not": ["a-3"],
+        "beside": [],
+        "sharing": ["a-2", "a-4"],
+    }
+    assert verdict["cost"]["agent_gpu_s"] == 4.0

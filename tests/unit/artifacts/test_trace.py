@@ -100,3 +100,10 @@ def test_whatever_the_journal_holds_the_slices_are_finite_and_in_order(
     assert all(math.isfinite(each["ts"]) and each["ts"] >= 0 and each["dur"] >= 0 for each in shown)
     assert [each["ts"] for each in shown] == sorted(each["ts"] for each in shown)
     assert all(isinstance(each[key], int) for each in made for key in ("pid", "tid"))
+
+
+def test_what_another_episode_measured_is_on_no_time_line_of_this_one() -> None:
+    told = event(5, "smoke-round", round=1, side="candidate", seconds=30.0, reused=True)
+    reused = (event(5, "smoke-reused", attempt="a-1"), told)
+    shown = trace(Evidence(events=(*EVENTS[:6], *reused, *EVENTS[9:])), (PART,))
+    assert sorted(slices(shown)) == ["session", "session 1 turn 1", "smoke"]

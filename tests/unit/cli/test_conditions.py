@@ -43,6 +43,20 @@ def test_an_episode_shows_what_held_while_it_was_measured() -> None:
     ]
 
 
+def test_an_episode_shows_how_it_was_kept_apart() -> None:
+    shared = {"isolation": "shared", "cores": [3], "made_room": ["a-2"], "did_not": [], "beside": [], "sharing": []}
+    quiet = {"isolation": "quiet", "cores": [3, 7], "made_room": ["a-2", "a-3"], "did_not": ["a-4"], "beside": ["a-5"]}
+    nobody = {"isolation": "shared", "cores": []}
+    assert [shown({"samples": 1, "apart": apart})[1] for apart in (shared, quiet, nobody)] == [
+        "  apart    shared: core 3 to itself; 1 other attempt made room",
+        (
+            "  apart    quiet: cores 3, 7 to itself; 2 other attempts were frozen; not so a-4; "
+            "beside the measurement of a-5"
+        ),
+        "  apart    shared: any core",
+    ]
+
+
 def test_what_a_machine_does_not_tell_is_not_shown() -> None:
     load = {"samples": 1, "load_1m": {"least": 0.5, "median": 0.5, "most": 0.5}}
     assert shown(load) == ["  held     load 0.5 [0.5, 0.5] (1 sample)"]

@@ -26,7 +26,7 @@ EXPECTED: dict[str, Any] = {
     "host_key": KEY,
     "mac": "aa:bb:cc:dd:ee:01",
     "tags": ["rdna3", "vulkan"],
-    "slots": {"agent": 2, "build": 1},
+    "slots": {"agent": 2, "build": 1, "buffer": 3},
     "watts": {"asleep": 2.0, "idle": 60.0, "busy": 350.0},
 }
 
@@ -40,7 +40,7 @@ web ansible_host=10.0.0.9
 
 [matins_runners:vars]
 matins_tags=['rdna3', 'vulkan']
-matins_slots=agent=2,build=1
+matins_slots=agent=2,build=1,buffer=3
 matins_watts=asleep=2,idle=60,busy=350
 ansible_user=admin
 matins_user=matins
@@ -69,7 +69,7 @@ all:
               matins_host_key: {KEY}
           vars:
             matins_tags: [rdna3, vulkan]
-            matins_slots: {{agent: 2, build: 1}}
+            matins_slots: {{agent: 2, build: 1, buffer: 3}}
             matins_watts: {{asleep: 2, idle: 60, busy: 350}}
             ansible_user: admin
             matins_user: matins
@@ -87,7 +87,7 @@ VARIABLES = {
     "matins_mac": "aa:bb:cc:dd:ee:01",
     "matins_host_key": KEY,
     "matins_tags": ["rdna3", "vulkan"],
-    "matins_slots": "agent=2,build=1",
+    "matins_slots": "agent=2,build=1,buffer=3",
     "matins_watts": "asleep=2,idle=60,busy=350",
 }
 LISTED = json.dumps(

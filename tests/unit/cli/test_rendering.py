@@ -124,6 +124,18 @@ def test_no_control_character_reaches_a_terminal(text: str) -> None:
         ({"event": "smoke-look", "data": {"samples": 3, "change": None, "verdict": "inconclusive"}}, None),
         ({"event": "gate-waited", "data": {"gate": "gpu", "seconds": 0.01}}, None),
         ({"event": "gate-waited", "data": {"gate": "gpu", "seconds": 12}}, "waited for the gpu gate  12.0 s"),
+        (
+            {"event": "gate-waited", "data": {"gate": "build", "seconds": 12, "behind": 2}},
+            "waited for the build gate  12.0 s  behind 2 others",
+        ),
+        (
+            {"event": "frozen", "data": {"seconds": 12.5, "for": ["a"]}},
+            "frozen while another attempt was measured  12.5 s",
+        ),
+        (
+            {"event": "agent-gpu", "data": {"argv0": "cargo", "held_s": 2.0, "left_s": 8.0, "exit_code": 0}},
+            "the agent had the GPU for cargo  2.0 s  8.0 s left",
+        ),
         ({"event": "something-new", "data": {"a": 1}}, None),
         ({"event": "stage-finished", "data": {}}, ""),
     ],

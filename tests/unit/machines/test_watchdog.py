@@ -23,7 +23,12 @@ def test_it_closes_when_nothing_comes_for_too_long() -> None:
 
 def test_it_is_silent_after_the_call_is_over() -> None:
     closed = threading.Event()
-    with Watchdog(closed.set, 0.05) as watchdog:
-        pass
-    assert not closed.wait(0.1)
+    before = set(threading.enumerate())
+    with Watchdog(closed.set, 3600) as watchdog:
+        own = set(threading.enumerate()) - before
+    assert len(own) == 1
+    for thread in own:
+        thread.join(60)
+        assert not thread.is_alive()
+    assert not closed.is_set()
     assert watchdog.reason == ""

@@ -153,7 +153,8 @@ def test_it_waits_for_a_slot_and_runs_nowhere_else() -> None:
     others = (machine(), machine("other"))
     picture = state(runners=others, episodes=(busy, canary()))
     assert not any(isinstance(action, Assign) for action in planned(picture))
-    assert explain(picture, canary(), NOW)[-1] == "It runs on local and nowhere else, which is busy."
+    busy_with = "which is busy: 1 of 1 agent slots held (e1)."
+    assert explain(picture, canary(), NOW)[-1] == f"It runs on local and nowhere else, {busy_with}"
 
 
 def test_a_canary_whose_machine_was_retired_is_over() -> None:

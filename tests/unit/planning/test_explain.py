@@ -46,7 +46,7 @@ def test_each_runner_that_cannot_take_it_says_why() -> None:
 
 def test_a_busy_runner_names_who_holds_its_slots() -> None:
     text = told(fleet(episodes=(started("e7"), episode())), episode())
-    assert "local is busy: e7 holds its slots (1)." in text
+    assert "local is busy: 1 of 1 agent slots held (e7)." in text
 
 
 def test_a_preflight_that_is_waited_for_is_explained_too() -> None:

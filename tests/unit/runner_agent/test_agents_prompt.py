@@ -23,6 +23,12 @@ def test_the_prompt_without_open_items_lists_none():
     assert "still open" not in compose("Go on.", [], "2026-01-02T03:04:05Z", -3)
 
 
+def test_the_prompt_says_how_the_gpu_is_reached_and_for_how_long_where_it_is():
+    assert "`matins-gpu COMMAND ARGUMENT…`" in (prompt := compose("x", [], "2026-01-02T03:04:05Z", 1, 12.9))
+    assert "for 12 seconds more" in prompt
+    assert "matins-gpu" not in compose("x", [], "2026-01-02T03:04:05Z", 1)
+
+
 def test_the_prompts_own_words_claim_nothing():
     assert read_claims(compose("x", [], "2026-01-02T03:04:05Z", 1), ITEMS) == {}
 

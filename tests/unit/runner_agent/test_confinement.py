@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from runner_agent.confinement import Bind, Bounds, SandboxUnavailable, Wish, plan_process
-from runner_agent.machine import Entry, Machine
+from runner_agent.confinement import Bind, Bounds, Place, Role, SandboxUnavailable, Wish, plan_process
+from runner_agent.machine import Entry, Machine, siblings_of
 
 MACHINE = Machine(
     bwrap="/usr/bin/bwrap",
@@ -50,7 +51,7 @@ def test_the_whole_command_line_of_an_agent_without_network() -> None:
         "/usr/bin/bwrap --unshare-user --uid 1001 --gid 1002 --unshare-pid --unshare-ipc --unshare-uts"
         " --hostname runner --unshare-net --cap-drop ALL --die-with-parent --new-session"
         " --symlink usr/bin /bin --ro-bind /etc /etc --ro-bind /opt /opt --ro-bind /usr /usr"
-        " --proc /proc --dev /dev --dev-bind /dev/dri /dev/dri"
+        " --proc /proc --dev /dev"
         " --tmpfs /tmp --tmpfs /run --tmpfs /var/tmp --tmpfs /home --tmpfs /home/ada"
         " --ro-bind /home/ada/.cargo/bin /home/ada/.cargo/bin --ro-bind /home/ada/.rustup /home/ada/.rustup"
         " --tmpfs /etc/ssh --tmpfs /opt/matins --ro-bind /dev/null /etc/shadow"
@@ -122,18 +123,52 @@ def test_the_resolver_behind_a_link_into_run_is_shown() -> None:
     assert argv.index("/run") < argv.index(real)
 
 
+@pytest.mark.parametrize(("role", "niceness"), [("agent", 10), ("build", 10), ("tool", 10), ("smoke", 0)])
+def test_all_but_what_is_measured_stand_back(role: Role, niceness: int) -> None:
+    plan = plan_process(MACHINE, replace(WISH, role=role), BOUNDS)
+    assert (plan.niceness, plan.place) == (niceness, Place())
+    assert (plan.processes, plan.file_bytes) == (100, 1000)
+
+
+def test_a_process_is_started_where_it_was_told() -> None:
+    place = Place(cores=(3,), idle=True)
+    assert plan_process(MACHINE, WISH, BOUNDS, place).place == place
+
+
+def test_an_agent_has_no_device_but_for_the_command_that_holds_the_gate() -> None:
+    shown = {
+        (role, gpu): pairs(plan_process(MACHINE, replace(WISH, role=role, gpu=gpu), BOUNDS).argv, "--dev-bind", 2)
+        for role, gpu in (("agent", False), ("agent", True), ("build", False), ("smoke", False))
+    }
+    assert [bool(devices) for devices in shown.values()] == [False, True, True, True]
+
+
+def test_what_an_agent_sets_in_its_environment_reaches_its_command_and_not_bubblewrap() -> None:
+    plan = plan_process(MACHINE, replace(WISH, env={"KEY": "k"}, own_env={"LOCPATH": "/workspace"}), BOUNDS)
+    assert (plan.env["KEY"], "LOCPATH" in plan.env) == ("k", False)
+    assert pairs(plan.argv, "--setenv", 2) == [("LOCPATH", "/workspace")]
+
+
+def test_programs_that_are_shown_come_first_on_the_path_and_a_command_runs_where_it_was_asked_for() -> None:
+    plan = plan_process(MACHINE, replace(WISH, programs=("/run/matins/bin",), cwd="/workspace/crates"), BOUNDS)
+    assert plan.env["PATH"].startswith("/run/matins/bin:/home/ada/.cargo/bin")
+    assert pairs(plan.argv, "--chdir") == [("/workspace/crates",)]
+
+
 @pytest.mark.parametrize(
-    ("role", "cores", "kept", "niceness"),
+    ("lists", "cores", "siblings"),
     [
-        ("agent", (0, 1, 2, 3), (0, 1, 2), 10),
-        ("build", (0, 1, 2, 3), (0, 1, 2), 10),
-        ("smoke", (0, 1, 2, 3), (), 0),
-        ("build", (0, 1), (), 10),
+        ({0: "0-1", 1: "0-1", 2: "2-3", 3: "2-3"}, (0, 1, 2, 3), ((0, 1), (2, 3))),
+        ({0: "0,4", 1: "1,5", 4: "0,4", 5: "1,5"}, (0, 1, 4, 5), ((0, 4), (1, 5))),
+        ({0: "0,4", 1: "1,5"}, (0, 1), ((0,), (1,))),
+        ({0: "nonsense"}, (0, 7), ((0,), (7,))),
     ],
 )
-def test_the_last_core_is_kept_for_the_gpu_phase(
-    role: str, cores: tuple[int, ...], kept: tuple[int, ...], niceness: int
+def test_the_threads_of_a_core_are_found_among_those_that_may_be_used(
+    tmp_path: Path, lists: dict[int, str], cores: tuple[int, ...], siblings: tuple[tuple[int, ...], ...]
 ) -> None:
-    plan = plan_process(replace(MACHINE, cores=cores), replace(WISH, role=role), BOUNDS)
-    assert (plan.cores, plan.niceness) == (kept, niceness)
-    assert (plan.processes, plan.file_bytes) == (100, 1000)
+    for core, text in lists.items():
+        path = tmp_path / f"cpu{core}" / "topology" / "thread_siblings_list"
+        path.parent.mkdir(parents=True)
+        path.write_text(f"{text}\n")
+    assert siblings_of(cores, tmp_path) == siblings

@@ -75,8 +75,10 @@ def test_a_device_that_is_not_here_is_named_beside_those_that_are() -> None:
         chosen("x", ())
 
 
-@pytest.mark.parametrize("role", ["agent", "build", "smoke", "tool"])
-def test_no_process_of_an_attempt_for_one_device_gets_the_files_of_another(tmp_path: Path, role: Role) -> None:
+@pytest.mark.parametrize(("role", "holds"), [("agent", True), ("build", False), ("smoke", False), ("tool", False)])
+def test_no_process_of_an_attempt_for_one_device_gets_the_files_of_another(
+    tmp_path: Path, role: Role, holds: bool
+) -> None:
     seam = Seam(
         machine=replace(MACHINE, devices=ALL),
         attempt_id="a",
@@ -88,7 +90,7 @@ def test_no_process_of_an_attempt_for_one_device_gets_the_files_of_another(tmp_p
     )
     own, other = gpu("AMD", AMD), replace(gpu("NVIDIA", NVIDIA), device_uuid="v")
     seam.show_only("u", (other, own))
-    argv = plan_process(seam.machine, replace(WISH, role=role), BOUNDS).argv
+    argv = plan_process(seam.machine, replace(WISH, role=role, gpu=holds), BOUNDS).argv
     bound = {argv[n + 1] for n, word in enumerate(argv) if word == "--dev-bind"}
     assert bound == {*AMD, "/dev/kfd", "/dev/nvidiactl"}
 

@@ -51,6 +51,8 @@ def test_bases_go_before_mirrors_and_the_longest_unused_first() -> None:
     assert going(*found, free_gib=1) == ["b-old", "b-new", "m-old"]
     assert going(*found, free_gib=0) == ["b-old", "b-new", "m-old", "m-new"]
     assert going(*found, allowance_gib=3) == ["b-old"]
+    # What is in use counts, and stays.
+    assert going(*found, old("base", "mine", busy=True), allowance_gib=3) == ["b-old", "b-new"]
 
 
 def test_nothing_that_is_in_use_goes_however_full_the_disk() -> None:
@@ -86,18 +88,76 @@ def there(home: Home) -> set[str]:
     return {f"{folder}/{path.name}" for folder in folders for path in (home.root / folder).iterdir() if path.is_dir()}
 
 
+def evicted(home: Home, allowance_bytes: int = 0) -> list[str]:
+    return [old.path.name for old in retention.evict(home, allowance_bytes)]
+
+
+def begin(home: Home, name: str, *, base: str, repository: str = "r") -> None:
+    """Leaves what a launch writes of an attempt."""
+    folder = home.attempt(name)
+    folder.root.mkdir()
+    files.write_json(folder.launch, {"base_key": base, "repo_url": repository})
+    folder.alive.touch()
+
+
 def test_results_that_nobody_acknowledged_stay_and_keep_their_mirror(home: Home) -> None:
-    gone = retention.tidy(home, allowance_bytes=0)
-    assert [old.path.name for old in gone] == ["other", "key"]
+    assert evicted(home) == ["other", "key"]
     assert there(home) == {"attempts/lost", "mirrors/0123.git"}
     assert (home.attempt("lost").out / "data").exists()
 
 
 def test_once_all_is_acknowledged_mirrors_may_go_and_remains_do(home: Home) -> None:
     acknowledge(home, "lost", 1)
-    retention.tidy(home, allowance_bytes=0)
+    assert evicted(home) == ["other", "key", "0123.git"]
+    retention.tidy(home)
     assert there(home) == {"attempts/lost"}
     assert [path.name for path in home.attempt("lost").root.iterdir()] == ["acknowledged.json"]
+
+
+def test_bases_and_mirrors_that_a_living_attempt_uses_stay_and_others_go(home: Home) -> None:
+    acknowledge(home, "lost", 1)
+    mine = home.mirror("r")
+    (mine / "objects").mkdir(parents=True)
+    (mine / "objects" / "data").write_bytes(b"x" * 100_000)
+    begin(home, "mine", base="key")
+    with locks.held(home.attempt("mine").alive):
+        assert evicted(home) == ["other", "0123.git"]
+        assert there(home) == {"attempts/lost", "attempts/mine", "bases/key", f"mirrors/{mine.name}"}
+    # Over, and not acknowledged: its history still takes objects from the mirror.
+    assert evicted(home) == ["key"]
+    acknowledge(home, "mine", 1)
+    assert evicted(home) == [mine.name]
+
+
+def test_a_base_stays_while_a_tree_that_can_be_graded_lies_on_it(home: Home) -> None:
+    acknowledge(home, "lost", 1)
+    begin(home, "ended", base="key")
+    (home.attempt("ended").layers / "judged").mkdir(parents=True)
+    assert evicted(home) == ["other", "0123.git"]
+    acknowledge(home, "ended", 1)
+    assert evicted(home) == ["key"]
+
+
+def test_what_the_maker_of_a_base_counted_is_believed(home: Home) -> None:
+    files.write_json(home.base("key").ready, {"build": "ok", "bytes": 50 * GIB})
+    assert evicted(home, 51 * GIB) == []
+    # The other one is older and small, and does not make room enough.
+    assert evicted(home, GIB) == ["other", "key"]
+
+
+def test_with_room_on_the_disk_a_greeting_removes_no_base(home: Home) -> None:
+    assert retention.tidy(home) == []
+    assert {"bases/key", "bases/other", "mirrors/0123.git"} <= there(home)
+
+
+def test_a_bundle_that_came_in_part_is_forgotten_after_a_day(home: Home) -> None:
+    home.incoming.mkdir()
+    for name, age_s in (("old", 2 * DAY_S), ("new", 0.0)):
+        path = home.incoming / f"{name}.bundle"
+        path.touch()
+        os.utime(path, (path.stat().st_mtime - age_s,) * 2)
+    retention.tidy(home)
+    assert [path.name for path in home.incoming.iterdir()] == ["new.bundle"]
 
 
 def test_the_mark_of_an_episodes_last_attempt_stays_for_ever(home: Home) -> None:
@@ -117,17 +177,14 @@ def test_the_mark_of_an_episodes_last_attempt_stays_for_ever(home: Home) -> None
     assert fences.highest(home, "episode") == 2
 
 
-def test_while_an_attempt_lives_nothing_is_touched(home: Home) -> None:
-    alive = locks.take(home.attempt("lost").alive)
-    try:
-        assert retention.tidy(home, allowance_bytes=0) == []
-    finally:
-        locks.release(alive)
+def test_while_an_attempt_lives_that_does_not_tell_what_it_uses_nothing_goes(home: Home) -> None:
+    with locks.held(home.attempt("lost").alive):
+        assert evicted(home) == []
     with locks.held(home.base("key").lock):
-        assert [old.path.name for old in retention.tidy(home, allowance_bytes=0)] == ["other"]
+        assert evicted(home) == ["other"]
 
 
 def test_what_was_used_last_goes_last(home: Home) -> None:
     retention.touch_used(home.base("other").root)
     os.utime(home.base("key").root, (2, 2))
-    assert [old.path.name for old in retention.tidy(home, allowance_bytes=150_000)] == ["key"]
+    assert evicted(home, 250_000) == ["key"]

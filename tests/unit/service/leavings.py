@@ -53,8 +53,10 @@ def _files(spec: LaunchSpec, tok_s: float, exit_code: int) -> dict[str, bytes]:
     ]
     events = [
         {"seq": 1, "at": "2026-03-01T12:00:00Z", "event": "attempt-started"},
-        {"seq": 2, "at": "2026-03-01T12:00:01Z", "event": "gate-waited", "seconds": 3.0},
-        {"seq": 3, "at": "2026-03-01T12:00:09Z", "event": "gate-released", "held_s": 8.0},
+        {"seq": 2, "at": "2026-03-01T12:00:00Z", "event": "gate-waited", "gate": "build", "seconds": 5.0},
+        {"seq": 3, "at": "2026-03-01T12:00:00Z", "event": "gate-released", "gate": "build", "held_s": 40.0},
+        {"seq": 4, "at": "2026-03-01T12:00:01Z", "event": "gate-waited", "gate": "gpu", "seconds": 3.0},
+        {"seq": 5, "at": "2026-03-01T12:00:09Z", "event": "gate-released", "gate": "gpu", "held_s": 8.0},
     ]
     return {
         "events.jsonl": _lines(events),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.store.tables import ChunkRow, EventRow
+from orchestrator.store.tables import ChunkRow, EventRow, RunnerRow
 from tests.unit.service.leavings import leavings
 from tests.unit.service.rig import Rig
 
@@ -152,6 +152,25 @@ def test_more_episodes_than_slots_run_one_after_the_other(rig: Rig) -> None:
     assert len(running) == 2
     rig.run()
     assert {rig.ended(one)[0] for one in ids} == {"DONE"}
+
+
+def test_an_attempt_past_its_session_leaves_its_slot_to_the_next(rig: Rig) -> None:
+    ids = rig.submit_accepted(count=4)
+    rig.settle()
+    first = next(one for one in ids if rig.episode(one).phase == "RUNNING")
+    rig.runners["local"].enter(rig.episode(first).attempt_id or "", "smoke")
+    rig.settle()
+    assert [rig.episode(one).phase for one in ids].count("RUNNING") == 3
+    assert rig.episode(first).phase == "RUNNING"
+
+
+def test_an_attempt_is_told_how_many_may_build_on_its_machine(rig: Rig) -> None:
+    with rig.store.writing() as session:
+        session.get_one(RunnerRow, "local").build_slots = 3
+    (one,) = rig.submit_accepted()
+    spec = rig.runners["local"].attempts[rig.up_to("RUNNING", one)].spec
+    assert spec is not None
+    assert spec.build_slots == 3
 
 
 def test_what_no_report_had_brought_is_heard_before_the_runner_may_forget_it(rig: Rig) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy.exc import IntegrityError
@@ -18,7 +19,7 @@ from orchestrator.store.engine import Store
 from orchestrator.store.fleet import load_fleet
 from orchestrator.store.outbox import claim, drop_claims, due_acts, finish, postpone
 from orchestrator.store.record import record_status
-from orchestrator.store.tables import AttemptRow, EpisodeRow, EventRow, OutboxRow
+from orchestrator.store.tables import AttemptRow, EpisodeRow, EventRow, OutboxRow, RunnerRow
 from runner_agent.protocol import AttemptStatus
 from tests.unit.planning.builders import NOW
 from tests.unit.store.rows import add_episode, fresh_store
@@ -60,8 +61,8 @@ def launched(store: Store) -> str:
     return attempts(store)[0].id
 
 
-def say(store: Store, attempt_id: str, phase: str) -> None:
-    said = AttemptStatus(attempt_id=attempt_id, episode_id="e1", fence=1, phase=phase)
+def say(store: Store, attempt_id: str, phase: Any, stage: str | None = None) -> None:
+    said = AttemptStatus(attempt_id=attempt_id, episode_id="e1", fence=1, phase=phase, stage=stage)
     with store.writing() as session:
         record_status(session, said, NOW)
 
@@ -90,6 +91,21 @@ def test_the_database_itself_refuses_a_second_live_attempt(store: Store) -> None
     launched(store)
     with pytest.raises(IntegrityError), store.writing() as session:
         session.add(AttemptRow(id="other", episode_id="e1", runner="local", fence=2, created_at=NOW))
+
+
+@pytest.mark.parametrize(("buffer", "begins"), [(None, False), (0, False), (2, True)])
+def test_a_slot_is_free_again_after_the_session_only_where_others_may_begin_meanwhile(
+    store: Store, buffer: int | None, begins: bool
+) -> None:
+    with store.writing() as session:
+        session.get_one(RunnerRow, "local").buffer_slots = buffer
+    add_episode(store, "e2")
+    next_one = Assign(episode_id="e2", runner="local")
+    attempt_id = launched(store)
+    say(store, attempt_id, "running", stage="session")
+    assert not write(store, next_one)
+    say(store, attempt_id, "running", stage="smoke")
+    assert write(store, next_one) is begins
 
 
 def test_a_slot_is_given_back_once_and_a_launch_planned_for_it_is_dropped(store: Store) -> None:

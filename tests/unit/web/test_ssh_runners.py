@@ -97,7 +97,7 @@ def test_adding_it_again_changes_what_is_stated_of_it_this_time_and_keeps_the_re
     again = api.post(f"{V1}/runners", json={**body, "slots": {"build": 3}, "watts": {"busy": 400}, "tags": []})
     assert again.status_code == 201, again.text
     seen = again.json()
-    assert (seen["tags"], seen["slots"]) == (["fast"], {"agent": 2, "build": 3})
+    assert (seen["tags"], seen["slots"]) == (["fast"], {"agent": 2, "build": 3, "buffer": 2})
     assert {name: seen["prices"][name] for name in ("idle_w", "busy_w", "energy_usd_per_kwh")} == {
         "idle_w": 60,
         "busy_w": 400,

@@ -1,0 +1,52 @@
+"""How many attempts a machine may begin: of the slots that it has, and of where those on it stand.
+
+An attempt needs an agent slot while its sessions last. After that it builds, waits for its device and is measured, and
+a next one may begin beside it. How many are past their sessions at a time is bounded, as each holds trees on the disk:
+those that build, and for each device the one that is measured and `buffer` that are ready for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from runner_agent.protocol import STAGES
+
+PAST_SESSION = frozenset(STAGES[STAGES.index("session") + 1 :])
+"""The stages of an attempt after its last session."""
+
+READY_BUFFER = 2
+"""Two, so that the device has work while one that was ready turns out not to build."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slots:
+    """`agent`: attempts before the end of their sessions. `build`: attempts that build at a time. `buffer`: attempts
+    that wait for a device; with 0 an attempt holds its agent slot to its end. `gates`: devices to measure on."""
+
+    agent: int = 1
+    build: int = 1
+    buffer: int = 0
+    gates: int = 1
+
+    @property
+    def past_most(self) -> int:
+        """With so many past their sessions nothing new begins."""
+        return self.build + (self.buffer + 1) * self.gates
+
+
+def default_buffer(agent: int) -> int:
+    """A machine with one slot keeps its measurements free of other agents, unless an operator says otherwise."""
+    return READY_BUFFER if agent > 1 else 0
+
+
+def is_past(stage: str | None) -> bool:
+    return stage in PAST_SESSION
+
+
+def free(slots: Slots, stages: Iterable[str | None]) -> int:
+    """How many more may begin. `stages`: per attempt on the machine the stage that it was last seen in; None: none."""
+    past = [is_past(stage) for stage in stages]
+    if not slots.buffer:
+        return max(0, slots.agent - len(past))
+    return max(0, slots.agent - past.count(False)) if past.count(True) < slots.past_most else 0
