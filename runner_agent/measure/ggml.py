@@ -59,7 +59,7 @@ class Rows:
         lines = [each for each in text.split("\n") if each and not each.isspace()]
         if text.count(_UNIT) >= len(lines):
             rows: list[Row] = _ROWS.findall(text)
-            if len(rows) == len(lines) and all(math.isfinite(float(row[2])) for row in rows):
+            if len(rows) == len(lines) and max([float(row[2]) for row in rows], default=0.0) < math.inf:
                 return rows
         if not self._faults.full:
             return [row for at, each in enumerate(text.split("\n"), line) for row in self._row(at, each.strip())]

@@ -11,6 +11,7 @@ and once no further malformed line is shown, those that cannot parse are only co
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from functools import lru_cache
 
@@ -52,7 +53,8 @@ class Bulk:
     ) -> None:
         self._tag = tag
         self._whole = re.compile(f"{re.escape(tag)}({_WORDS})")
-        self._cut = _cut_off(tag)
+        self._rest = tag[len(TAG_START) :]
+        self._short = _short(tag)
         self._hopeless = _hopeless(tag, wide) if wide else None
         self._near = tag[: len(TAG_START) + 1]
         self._values = dict(values)
@@ -134,7 +136,9 @@ class Bulk:
             line, start = line + text.count("\n", start, end), end
         rest = text[start:]
         collapsed = _BARE_RUN.sub("", rest) if TAG_START + TAG_START in rest else rest
-        self._faults.count += (len(rest) - len(collapsed)) // len(TAG_START) + len(self._cut.findall(collapsed))
+        self._faults.count += (len(rest) - len(collapsed)) // len(TAG_START)
+        short = Counter(self._short.findall(collapsed))
+        self._faults.count += sum(count for words, count in short.items() if self._rest.startswith(words))
         for words in self._whole.findall(collapsed):
             yield 0, words, True
 
@@ -164,12 +168,12 @@ def _columns(keys: tuple[str, ...], rows: Sequence[Sequence[str]]) -> Rows:
     return dict(zip(keys, zip(*rows, strict=True), strict=True))
 
 
-def _cut_off(tag: str) -> re.Pattern[str]:
-    """The tag, ended too early by its line or by another tag."""
-    begun = ""
-    for character in reversed(tag[len(TAG_START) : -1]):
-        begun = f"(?:{re.escape(character)}{begun})?"
-    return re.compile(rf"\[GPU (?!{re.escape(tag[len(TAG_START) :])}){begun}[^\S\r\n]*(?=[\r\n]|\[GPU |\Z)")
+def _short(tag: str) -> re.Pattern[str]:
+    """What stands after the start of a tag that ends early, with its line or before another: a part of this tag, it may
+    be, or the same letters in another order."""
+    rest = tag[len(TAG_START) :]
+    letters = "".join(map(re.escape, sorted(set(rest[:-1]))))
+    return re.compile(rf"\[GPU (?!{re.escape(rest)})([{letters}]{{0,{len(rest) - 1}}})[^\S\r\n]*(?=[\r\n]|\[GPU |\Z)")
 
 
 def _hopeless(tag: str, wide: Mapping[str, str]) -> re.Pattern[str]:
