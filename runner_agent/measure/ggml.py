@@ -56,14 +56,15 @@ class Rows:
             line, position = line + text.count("\n", position, end), end
 
     def _section(self, line: int, text: str) -> list[Row]:
-        lines = [each for each in text.split("\n") if each and not each.isspace()]
-        if text.count(_UNIT) >= len(lines):
-            rows: list[Row] = _ROWS.findall(text)
-            if len(rows) == len(lines) and max([float(row[2]) for row in rows], default=0.0) < math.inf:
-                return rows
+        rows: list[Row] = _ROWS.findall(text) if 2 * text.count(_UNIT) >= text.count("\n") else []
+        lines_most = text.count("\n") + (not text.endswith("\n"))
+        alone = bool(rows) and (len(rows) == lines_most or len(rows) == len(_filled(text)))
+        if alone and max([float(row[2]) for row in rows]) < math.inf:
+            return rows
         if not self._faults.full:
             return [row for at, each in enumerate(text.split("\n"), line) for row in self._row(at, each.strip())]
         # No line number is wanted any more, and what has no unit is no row.
+        lines = _filled(text)
         unlikely = [each for each in lines if _UNIT not in each]
         heads = sum(each.rstrip().endswith(_HEAD) for each in unlikely) if _HEAD in text else 0
         self._faults.count += len(unlikely) - heads
@@ -78,6 +79,11 @@ class Rows:
             yield rows[0]
         else:
             self._faults.add(number, line)
+
+
+def _filled(text: str) -> list[str]:
+    """The lines that are not blank."""
+    return [each for each in text.split("\n") if each and not each.isspace()]
 
 
 def _line_end(text: str, position: int) -> int:
