@@ -9,8 +9,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?=
 PYTEST_ARGS ?=
-# End-to-end tests measure throughput: nothing runs beside them.
-SPREAD := -n auto --dist loadfile --no-loadscope-reorder
+# Tests with real parts wait more than they compute, so one more than there are processors runs at once. End-to-end
+# tests measure throughput: nothing runs beside them.
+SPREAD := -n auto --dist loadfile
+SPREAD_WAITING = -n $(shell echo $$(($$(nproc) + 1))) --dist loadfile --no-loadscope-reorder
 ONLY ?=
 SEED ?=
 PARTS ?=
@@ -34,14 +36,14 @@ demo: $(RUNTIME) system-parts ## the main job, end to end, on this machine
 
 test: $(DEVELOPMENT) $(ANSIBLE) system-parts test-parts ## unit, integration and end-to-end tests
 	@$(BIN)/pytest tests/unit $(SPREAD) $(PYTEST_ARGS)
-	@$(BIN)/pytest tests/integration $(SPREAD) $(PYTEST_ARGS)
+	@$(BIN)/pytest tests/integration $(SPREAD_WAITING) $(PYTEST_ARGS)
 	@$(BIN)/pytest tests/e2e $(PYTEST_ARGS)
 
 unit: $(DEVELOPMENT) ## tests that need nothing but Python
 	@$(BIN)/pytest tests/unit $(SPREAD) $(PYTEST_ARGS)
 
 integration: $(DEVELOPMENT) $(ANSIBLE) system-parts test-parts ## tests with real parts
-	@$(BIN)/pytest tests/integration $(SPREAD) $(PYTEST_ARGS)
+	@$(BIN)/pytest tests/integration $(SPREAD_WAITING) $(PYTEST_ARGS)
 
 e2e: $(DEVELOPMENT) system-parts ## the whole path, with real cargo and Vulkan
 	@$(BIN)/pytest tests/e2e $(PYTEST_ARGS)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from runner_agent import clock, files, protocol
-from runner_agent.hello import boot_id
+from runner_agent.boot import boot_id
 from runner_agent.home import Home
 from runner_agent.refusal import Refused
 

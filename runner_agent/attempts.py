@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from runner_agent import absence, asleep, clock, detach, failpoints, fences, files, ledger, locks, protocol, retention
-from runner_agent.hello import boot_id
+from runner_agent.boot import boot_id
 from runner_agent.home import AttemptFolder, Home, is_name
 from runner_agent.observation import Origin, forget_cgroup, listed, status
 from runner_agent.protocol import AttemptRequest, AttemptStatus, GradeRequest, LaunchSpec

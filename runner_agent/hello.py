@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from runner_agent import devices, nic, protocol
+from runner_agent.boot import boot_id
 from runner_agent.device_tags import device_tags
 from runner_agent.home import gpu_gate
 
@@ -57,11 +58,6 @@ def hello(
         macs=tuple(card.mac for card in nic.cards()),
         gates=tuple(gpu_gate(gpu.device_uuid) for gpu in probe.gpus),
     )
-
-
-def boot_id() -> str:
-    """The kernel's identity of this boot."""
-    return _read("/proc/sys/kernel/random/boot_id").strip()
 
 
 def tags(gpus: tuple[protocol.Gpu, ...], tools: dict[str, str], machine: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from runner_agent import clock, files, journal
-from runner_agent.hello import boot_id
+from runner_agent.boot import boot_id
 from runner_agent.home import Home
 from runner_agent.protocol import ExitRecord
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from runner_agent import cgroup, files, journal, ledger, locks, protocol, quiescence, supervisors
-from runner_agent.hello import boot_id
+from runner_agent.boot import boot_id
 from runner_agent.home import AttemptFolder, Home, is_name
 from runner_agent.protocol import AttemptPhase, AttemptStatus, ExitRecord, MalformedMessage
 from runner_agent.refusal import Refused

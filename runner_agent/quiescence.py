@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from runner_agent import cgroup, clock
-from runner_agent.hello import boot_id
+from runner_agent.boot import boot_id
 
 MARKER = "MATINS_ATTEMPT"
 WAIT_S = 10.0

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from runner_agent import attempts, clock, handover
-from runner_agent.hello import boot_id
+from runner_agent.boot import boot_id
 from runner_agent.home import AttemptFolder, Home
 from runner_agent.observation import listed, status
 from runner_agent.protocol import AttemptStatus, Chunk, Report, ReportRequest

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from runner_agent import clock, failpoints, files, gates, introduction, ledger, protocol, quiescence, regrade, trees
+from runner_agent.boot import boot_id
 from runner_agent.confinement import SandboxUnavailable
 from runner_agent.context import StageEnd
 from runner_agent.control import Control, InfrastructureFault, Interrupted
 from runner_agent.device_tags import drivers_fingerprint
 from runner_agent.equip import equip
-from runner_agent.hello import boot_id
 from runner_agent.home import AttemptFolder, Home
 from runner_agent.observation import is_gradable, tell_ended
 from runner_agent.protocol import Command, ExitReason, ExitRecord, LaunchSpec

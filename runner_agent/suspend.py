@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner_agent import asleep, attempts, clock, detach, files, locks, logins, nic, observation, programs
-from runner_agent.hello import boot_id
+from runner_agent.boot import boot_id
 from runner_agent.home import Home
 from runner_agent.protocol import AttemptStatus, SuspendAnswer, SuspendRefusal, SuspendRequest, to_json
 from runner_agent.refusal import Refused

@@ -1,4 +1,7 @@
-"""The verbs of the runner: a JSON object in, a JSON object out (`pull`: a tar stream)."""
+"""The verbs of the runner: a JSON object in, a JSON object out (`pull`: a tar stream).
+
+Every call is a process of its own, so a verb that is seldom called imports by itself what no other needs.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from runner_agent import (
-    attempts,
-    bundles,
-    clock,
-    examination,
-    failpoints,
-    handover,
-    ledger,
-    manifest,
-    observation,
-    protocol,
-    reports,
-    retention,
-    suspend,
-)
+from runner_agent import attempts, clock, failpoints, handover, ledger, observation, protocol, reports, retention
 from runner_agent.home import Home, is_name
-from runner_agent.introduction import introduce
-from runner_agent.machine import survey
 from runner_agent.protocol import (
     SCHEMA,
     AttemptRequest,
@@ -139,11 +126,15 @@ def _acknowledge(home: Home, request: Any, _agent_file: Path, _environ: dict[str
 
 
 def _suspend(home: Home, request: Any, agent_file: Path, environ: dict[str, str]) -> dict[str, Any]:
+    from runner_agent import suspend
+
     asked = protocol.from_json(SuspendRequest, request)
     return protocol.to_json(suspend.suspend(home, asked, agent_file, suspend.sight(environ)))
 
 
 def _doctor(home: Home, request: Any, agent_file: Path, environ: dict[str, str]) -> dict[str, Any]:
+    from runner_agent import examination
+
     came_s = clock.epoch_s()
     asked = protocol.from_json(DoctorRequest, request)
     home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -152,15 +143,22 @@ def _doctor(home: Home, request: Any, agent_file: Path, environ: dict[str, str])
 
 
 def _bundle(home: Home, request: Any, _agent_file: Path, _environ: dict[str, str]) -> dict[str, Any]:
+    from runner_agent import bundles
+
     home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
     return protocol.to_json(bundles.take(home, protocol.from_json(BundleRequest, request)))
 
 
 def _introduced(home: Home, agent_file: Path, environ: dict[str, str]) -> protocol.Hello:
+    from runner_agent.introduction import introduce
+    from runner_agent.machine import survey
+
     return introduce(home, survey(environ), agent_file, observation.listed(home), environ)
 
 
 def _pull(home: Home, request: Any, stdout: BinaryIO) -> None:
+    from runner_agent import manifest
+
     asked = protocol.from_json(PullRequest, request)
     out = attempts.packed(home, protocol.from_json(AttemptRequest, request))
     if not (out / manifest.SUMS).exists():

@@ -31,7 +31,8 @@ Json = dict[str, Any]
 
 
 class Part:
-    """One process of an orchestrator, logging to `log`: `matins NAME`, unless `command` says otherwise."""
+    """One process of an orchestrator, logging to `log`: `matins NAME`, unless `command` says otherwise. One that begins
+    with -m is a module for Python."""
 
     def __init__(
         self,
@@ -60,8 +61,8 @@ class Part:
         with self.log.open("ab") as log:
             self.process = (
                 subprocess.Popen(self.command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-                if self.command
-                else preloaded().start([self.name], environment, log, place=self.place)
+                if self.command and self.command[0] != "-m"
+                else preloaded().start(self.command or [self.name], environment, log, place=self.place)
             )
 
     def runs(self) -> bool:

@@ -12,6 +12,7 @@ import gc
 import importlib
 import json
 import os
+import runpy
 import signal
 import socket
 import subprocess
@@ -106,7 +107,7 @@ class Preloaded:
         errors: IO[Any] | None = None,
         place: Place | None = None,
     ) -> Process:
-        """`matins WORDS` with nothing to read, writing to files."""
+        """`matins WORDS`, or `python WORDS` where they begin with -m, with nothing to read, writing to files."""
         where = asdict(place) if place else None
         asked = {"start": list(words), "environment": dict(environment), "folder": os.getcwd(), "place": where}
         return Process(self, self.ask(asked, out.fileno(), (errors or out).fileno())["pid"], words)
@@ -187,6 +188,9 @@ def _become(asked: dict[str, Any], out: int, errors: int) -> int:
     os.environ.update(asked["environment"])
     os.chdir(asked["folder"])
     sys.argv = ["matins", *asked["start"]]
+    if asked["start"][0] == "-m":
+        runpy.run_module(asked["start"][1], run_name="__main__")
+        return 0
     return run(asked["start"])
 
 

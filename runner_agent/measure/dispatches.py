@@ -95,7 +95,7 @@ Reader = Callable[[int, str], Iterator[Batch]]
 
 
 def _perdispatch_reader(faults: Faults) -> Reader:
-    bulk = Bulk(TAG, _VALUES, _usable, faults)
+    bulk = Bulk(TAG, _VALUES, _usable, faults, dict.fromkeys(_COUNTS, "[0-9]{1,20}"))
 
     def read_block(line: int, text: str) -> Iterator[Batch]:
         for rows in bulk.read(line, text):

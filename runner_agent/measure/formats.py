@@ -70,6 +70,8 @@ def matches(
     Raises TooSlow with the line's number if the caller's clock raises it in the middle.
     """
     search = pattern.search
+    indices = [pattern.groupindex[name] for name in names]
+    plain = indices == list(range(1, pattern.groups + 1))  # all of them, as they stand
     literal = ambiguity.literal(pattern.pattern)
     if literal not in text:
         return
@@ -81,4 +83,4 @@ def matches(
         except TooSlow as error:
             raise TooSlow(f"the expression took too long on line {number}") from error
         if match is not None:
-            yield number, line, tuple(map(match.group, names))
+            yield number, line, match.groups() if plain else tuple(map(match.group, indices))

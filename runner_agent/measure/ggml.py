@@ -12,6 +12,7 @@ Row = tuple[str, str, str, str, str]
 """Name, count, mean in µs, total in µs and GFLOPS/s, as they stand there; the last two may be empty."""
 
 _HEAD = "Vulkan Timings:"
+_UNIT = " us"
 _AMOUNT = r"[0-9]{1,20}(?:\.[0-9]{0,20})?(?:e[+-]?[0-9]{1,3})?"
 _ROW = (
     rf"^[ \t]{{0,64}}(?P<name>[^\s].{{0,1000}}?): (?P<count>[0-9]{{1,19}}) x (?P<avg_us>{_AMOUNT}) us"
@@ -55,14 +56,20 @@ class Rows:
             line, position = line + text.count("\n", position, end), end
 
     def _section(self, line: int, text: str) -> list[Row]:
-        rows: list[Row] = _ROWS.findall(text)
-        lines = [each for each in text.split("\n") if each and not each.isspace()]
-        if len(rows) == len(lines) and all(math.isfinite(float(row[2])) for row in rows):
+        rows: list[Row] = _ROWS.findall(text) if 2 * text.count(_UNIT) >= text.count("\n") else []
+        lines_most = text.count("\n") + (not text.endswith("\n"))
+        alone = bool(rows) and (len(rows) == lines_most or len(rows) == len(_filled(text)))
+        if alone and max([float(row[2]) for row in rows]) < math.inf:
             return rows
-        if not rows and self._faults.full:
-            self._faults.count += sum(not each.rstrip().endswith(_HEAD) for each in lines)
-            return rows
-        return [row for at, each in enumerate(text.split("\n"), line) for row in self._row(at, each.strip())]
+        if not self._faults.full:
+            return [row for at, each in enumerate(text.split("\n"), line) for row in self._row(at, each.strip())]
+        # No line number is wanted any more, and what has no unit is no row.
+        lines = _filled(text)
+        unlikely = [each for each in lines if _UNIT not in each]
+        heads = sum(each.rstrip().endswith(_HEAD) for each in unlikely) if _HEAD in text else 0
+        self._faults.count += len(unlikely) - heads
+        likely = [each for each in lines if _UNIT in each] if len(unlikely) < len(lines) else []
+        return [row for each in likely for row in self._row(0, each.strip())]
 
     def _row(self, number: int, line: str) -> Iterator[Row]:
         if not line or line.endswith(_HEAD):
@@ -72,6 +79,11 @@ class Rows:
             yield rows[0]
         else:
             self._faults.add(number, line)
+
+
+def _filled(text: str) -> list[str]:
+    """The lines that are not blank."""
+    return [each for each in text.split("\n") if each and not each.isspace()]
 
 
 def _line_end(text: str, position: int) -> int:

@@ -26,6 +26,7 @@ SETTINGS = {
     "sleep_idle_s": "1",
     "wake_back_off_s": "2",
     "wake_limit_s": "20",
+    "preflight_on": "first-runner",
 }
 SLEEPS = {"gpu01": "power-off", "gpu02": "suspend", "gpu03": "power-off"}
 ASLEEP = ("off", "suspended")

@@ -160,6 +160,9 @@ def test_the_folder_holds_what_was_measured(by_agent: dict[str, Json], demo: Jso
     dispatches = parquet.read_table(folder / "smoke" / "dispatches.parquet").to_pylist()
     assert {row["side"] for row in dispatches} == {"baseline", "candidate"}
     assert all(row["shader_ns"] > 0 for row in dispatches)
+    logs = [(folder / "smoke" / f"{side}-1.log").read_text().splitlines() for side in ("baseline", "candidate")]
+    base, candidate = ([line for line in log if line.startswith("[GPU OUTPUT] seed=")] for log in logs)
+    assert base and base == candidate
     trajectory = json.loads((folder / "agent" / "trajectory.json").read_text())
     assert trajectory["schema_version"] == "ATIF-v1.7"
     reward = json.loads((folder / "verifier" / "reward.json").read_text())

@@ -25,6 +25,7 @@ QUICK = {
     "suspend_limit_s": "20",
     "wake_back_off_s": "1",
     "worker_threads": "16",
+    "preflight_on": "first-runner",
 }
 OFF: dict[SleepKind, Power] = {SleepKind.POWER_OFF: "off", SleepKind.SUSPEND: "suspended"}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +80,7 @@ def make_lab(tmp_path: Path, database: str, broker: str) -> Iterator[Callable[..
 class MemoryOrchestrator(ScaledOrchestrator):
     """Its workers reach the runner of the test; all else is as `matins` starts it."""
 
-    worker_command = (sys.executable, "-m", "tests.integration.scaled.memory_worker")
+    worker_command = ("-m", "tests.integration.scaled.memory_worker")
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def rows(database: str) -> Any:
 def test_a_worker_that_was_frozen_past_its_claim_changes_nothing_when_it_wakes(
     make_memory_lab: Callable[..., MemoryLab], database: str
 ) -> None:
-    lab = make_memory_lab(slots=2, claim_s="2")
+    lab = make_memory_lab(slots=2, claim_s="5")
     matins, (sleeper, other) = lab.matins, lab.matins.workers
     for worker in (sleeper, other):
         worker.stop()

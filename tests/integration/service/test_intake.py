@@ -63,12 +63,16 @@ def test_a_campaign_with_an_item_that_the_base_passes_is_refused_by_its_prefligh
     assert lab.matins.matins("episode", "watch", episode).returncode == 1
 
 
-def test_a_campaign_whose_instrument_never_fires_on_the_base_is_refused(lab: Lab) -> None:
-    unplugged = variant(lab, "unplugged", '"[GPU PERDISPATCH]"', '"[GPU NOWHERE]"')
-    (episode,) = lab.matins.submit(unplugged, "replay:idler")
-    ended = lab.matins.wait_until_ended([episode], 60)[episode]
-    assert ended["end_reason"] == "campaign-refused"
-    assert "[GPU NOWHERE]" in ended["detail"]
+def test_a_campaign_whose_variable_nothing_sets_is_refused_by_its_preflight_and_with_it_set_is_not(lab: Lab) -> None:
+    wanted = 'must_print = ["[GPU SUBMIT]"]'
+    unplugged = variant(lab, "unplugged", 'must_print = ["[GPU PERDISPATCH]"]', wanted)
+    plugged = variant(lab, "plugged", 'must_print = ["[GPU PERDISPATCH]"]', f'{wanted}\nenv = {{ TOY_PROFILE = "1" }}')
+    ids = [lab.matins.submit(path, "replay:idler")[0] for path in (unplugged, plugged)]
+    refused, accepted = map(lab.matins.wait_until_ended(ids, 60).get, ids)
+    assert refused and accepted
+    assert refused["end_reason"] == "campaign-refused"
+    assert "[GPU SUBMIT]" in refused["detail"]
+    assert (accepted["end_reason"], accepted["valid"]) == ("completed", True)
 
 
 def test_a_wrong_token_is_told_apart_from_a_server_that_is_not_there(lab: Lab) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from runner_agent.measure.sequence import LEAST
 from tests.integration.service.conftest import Lab
-from tests.integration.service.toy import AGENTS
+from tests.integration.service.toy import AGENTS, CAMPAIGN
 from tests.orchestrator import Json, wait_for
 
 ALL_END_WITHIN_S = 240.0
@@ -46,10 +47,49 @@ def test_failing_tests_keep_the_tree_from_the_gpu(outcomes: dict[str, Json]) -> 
     assert {s["stage"]: s["result"] for s in outcomes["test-breaker"]["stages"]}["smoke"] == "skipped"
 
 
-def test_a_muted_instrument_is_no_signal_and_says_so_first(outcomes: dict[str, Json]) -> None:
+def test_an_instrument_behind_a_variable_that_nothing_sets_is_no_signal_and_says_why(
+    outcomes: dict[str, Json],
+) -> None:
     muter = outcomes["muter"]
     assert seen(muter)[:3] == ("DONE", "marker-missing", False)
+    assert muter["first_line"].startswith("INVALID: ")
     assert "[GPU PERDISPATCH]" in muter["first_line"]
+    assert muter["first_line"].endswith("; TOY_TRACE is read in ci/smoke.sh:2 and set nowhere")
+
+
+@pytest.fixture(scope="module")
+def held(lab: Lab) -> dict[str, Json]:
+    """Two that are faster, measured until that is settled and held to the output of the base."""
+    campaign = lab.campaign.with_name("held.toml")
+    measured = 'equal = ["[GPU OUTPUT]"]\n[smoke.measure]\nmode = "adaptive"\nmax_s = 600'
+    campaign.write_text(CAMPAIGN.replace("[smoke.measure]\nrounds = 2", measured))
+    names = ("doer", "cheater")
+    ids = lab.matins.submit(campaign, *(f"replay:{name}" for name in names))
+    ended = lab.matins.wait_until_ended(ids, ALL_END_WITHIN_S)
+    return {name: ended[one] for name, one in zip(names, ids, strict=True)}
+
+
+def test_an_adaptive_measurement_ends_when_the_change_is_settled(lab: Lab, held: dict[str, Json]) -> None:
+    doer = held["doer"]
+    assert seen(doer) == ("DONE", "completed", True, 2)
+    found = doer["verdict"]["throughput"]
+    assert (found["verdict"], found["samples"]) == ("faster", LEAST)
+    events = lab.matins.events(doer["id"])
+    looks = [event["data"]["settled"] for event in events if event["event"] == "smoke-look"]
+    assert looks == [False] * (len(looks) - 1) + [True]
+    (ended,) = (event["data"] for event in events if event["event"] == "smoke-ended")
+    assert ended["why"].startswith("settled: faster, +60.0%")
+
+
+def test_a_faster_tree_that_computes_something_else_is_judged_without_a_speed(lab: Lab, held: dict[str, Json]) -> None:
+    cheater = held["cheater"]
+    assert seen(cheater) == ("DONE", "completed", True, 1)
+    found = cheater["verdict"]["throughput"]
+    assert (found["verdict"], found["change"]) == ("inconclusive", None)
+    assert found["reason"].startswith("the output differs in round 1: output 1 is '[GPU OUTPUT] seed=")
+    assert found["reason"] in cheater["first_line"]
+    (ended,) = (event["data"] for event in lab.matins.events(cheater["id"]) if event["event"] == "smoke-ended")
+    assert (ended["rounds"], ended["why"]) == (1, found["reason"])
 
 
 def test_a_smoke_test_that_crashes_or_hangs_is_no_signal(outcomes: dict[str, Json]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runner_agent import hello, protocol
+from runner_agent import boot, hello, protocol
 
 CPU = protocol.Gpu(
     name="llvmpipe",
@@ -71,7 +71,7 @@ def test_hello_is_whole_even_where_the_driver_cannot_be_asked(tmp_path: Path):
     assert told.gpus == ()
     assert told.gpu_problem.startswith("asking the Vulkan driver ended with exit status 2")
     assert told.memory_bytes > 0 and told.disk_free_bytes > 0 and told.cpus > 0
-    assert told.boot_id == hello.boot_id() != ""
+    assert told.boot_id == boot.boot_id() != ""
     assert told.tools["git"]
     assert told.wake_on_lan.split(":")[0] in ("armed", "disarmed", "unknown")
     assert protocol.from_json(protocol.Hello, protocol.to_json(told)) == told

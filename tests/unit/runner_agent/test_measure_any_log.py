@@ -95,6 +95,32 @@ def test_rubbish_that_looks_like_lines_reads_alike_whole_and_in_pieces(text: str
     assert streamed(text) == streamed([text])
 
 
+@given(
+    st.lists(
+        st.one_of(
+            whole, whole, broken, other, st.sampled_from(["[GPU ", "[GPU PERDIS", "[GPU PERDISPATCH ", f"{TAG} seq"])
+        ),
+        max_size=30,
+    ),
+    st.sampled_from(["\n", "\r\n", " ", ""]),
+    st.sampled_from(FORMATS),
+)
+def test_lines_that_are_only_counted_are_those_that_would_be_shown(told: list[str], end: str, fmt: str) -> None:
+    text = end.join(told)
+    full = Faults(lines=[(0, "")] * SHOWN_LINES)
+    rows = [row for batch in dispatches.batches([text], fmt, full) for row in batch.rows()]
+    shown_rows, shown = streamed([text], fmt)
+    assert (rows, full.count) == (shown_rows, shown.count)
+
+
+@given(st.text(alphabet="[GPU PERDISATCH]seqname=_ns0123 \t\r\n"))
+def test_rubbish_that_is_only_counted_is_counted_alike(text: str) -> None:
+    full = Faults(lines=[(0, "")] * SHOWN_LINES)
+    rows = [row for batch in dispatches.batches([text], "perdispatch", full) for row in batch.rows()]
+    shown_rows, shown = streamed([text])
+    assert (rows, full.count) == (shown_rows, shown.count)
+
+
 def test_a_block_that_matches_at_once_reads_as_its_lines_do_one_by_one() -> None:
     told = [line(n, extra=f" begin_tick={n}") for n in range(3 * BLOCK_CHARS // 60)]
     told[7] = told[7].replace("=1 shader", "=x shader")

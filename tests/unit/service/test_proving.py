@@ -39,7 +39,7 @@ class Pair(Rig):
         if spec.kind != "preflight":
             return left
         if where in self.broken:
-            return broke_down(spec, "RUNNER_FAULT: no space left on device")
+            return broke_down(spec, "SANDBOX_UNAVAILABLE: none")
         silent = {name: b"" for name in left.files if name.startswith("smoke/") and name.endswith(".log")}
         return replace(left, files={**left.files, **silent}) if where in self.mute else left
 
@@ -73,6 +73,19 @@ class Pair(Rig):
             self.beat()
             self.work()
         raise AssertionError(self.picture())
+
+    def until_answered(self, name: str) -> None:
+        """Until the runner accepted the campaign or refused it."""
+        for _ in range(200):
+            if name in self.answers():
+                return
+            self.beat(5)
+            self.work()
+        raise AssertionError(self.picture())
+
+    def serve(self, name: str, service: str) -> None:
+        with self.store.writing() as session:
+            session.execute(update(RunnerRow).where(col(RunnerRow.name) == name).values(service=service))
 
     def logged(self, event: str) -> list[tuple[str, str]]:
         rows = [row for row in self.rows(RunnerEventRow) if row.event == event]
@@ -124,28 +137,17 @@ def test_a_runner_that_refuses_gets_none_and_all_run_on_the_other(pair: Pair) ->
     assert health == "UNKNOWN", "what a campaign shows is not the machine's fault"
 
 
-def test_whoever_waits_is_told_of_the_refusal_and_with_whom_it_is(pair: Pair) -> None:
+def test_whoever_waits_is_told_which_runner_refused_and_what_was_missing(pair: Pair) -> None:
     pair.submit()
     pair.until_accepted()
     sick = pair.other()
     pair.mute.add(sick)
-    ids = pair.submit(count=2)
-    pair.run()
+    ids = pair.submit(count=9)
+    pair.until_answered(sick)
+    waiting = next(one for one in ids if pair.episode(one).phase == "QUEUED")
     (proving,) = pair.proving()
-    last, _ = pair.submit(count=2)
-    forget_nothing(pair, proving, sick)
-    text = pair.explained(last)
-    assert f"{sick} refused toy: on the untouched base: " in text
-    assert f"(preflight {proving.id})." in text
-    assert {pair.ended(one) for one in ids} == {("DONE", "completed")}
-
-
-def forget_nothing(pair: Pair, proving: EpisodeRow, sick: str) -> None:
-    """As it was before the campaign was submitted once more: that has the runner tried again."""
-    why = next(why for _, why in pair.logged("campaign-refused"))
-    kept = {"campaign_id": proving.campaign_id, "runner": sick, "drivers": "", "accepted": False}
-    with pair.store.writing() as session:
-        session.add(AcceptanceRow(**kept, detail=why, episode_id=proving.id, at=pair.clock()))
+    ((_, why),) = pair.logged("campaign-refused")
+    assert f"{sick} refused toy: {why} (preflight {proving.id})." in pair.explained(waiting)
 
 
 def test_submitting_again_has_a_runner_that_refused_tried_again(pair: Pair) -> None:
@@ -202,19 +204,24 @@ def test_two_ticks_and_a_death_in_between_make_one_preflight(pair: Pair) -> None
     assert set(pair.starts().values()) == {1}
 
 
-def test_a_preflight_that_breaks_down_is_tried_thrice_there_and_then_refused(pair: Pair) -> None:
+def test_a_preflight_that_breaks_down_is_tried_thrice_there_and_then_its_runner_refuses(pair: Pair) -> None:
     pair.submit()
     pair.until_accepted()
-    sick = pair.other()
-    pair.broken.add(sick)
-    ids = pair.submit(count=2)
     pair.run()
+    proven, sick = pair.first(), pair.other()
+    pair.serve(proven, "DRAINING")
+    pair.broken.add(sick)
+    (one,) = pair.submit()
+    pair.until_answered(sick)
     (proving,) = pair.proving()
-    if proving.phase == "FAILED":
-        assert len(pair.attempts(proving.id)) == 3
-        assert not pair.answers()[sick]
-    assert {pair.ended(one) for one in ids} == {("DONE", "completed")}
-    assert pair.ran_on(ids) == {pair.first()}
+    assert pair.ended(proving.id) == ("FAILED", "sandbox-unavailable")
+    assert [row.runner for row in pair.attempts(proving.id)] == [sick] * 3
+    assert {row.pinned_runner for row in pair.rows(EpisodeRow) if row.kind == "canary"} == {sick}, "it was blamed"
+    assert f"{sick} refused toy: the preflight ended without a verdict (sandbox-unav" in pair.explained(one)
+    pair.serve(proven, "IN_SERVICE")
+    pair.run()
+    assert pair.ended(one) == ("DONE", "completed")
+    assert pair.ran_on([one]) == {proven}
 
 
 def test_a_preflight_that_somebody_cancels_refuses_its_runner(pair: Pair) -> None:
@@ -255,8 +262,7 @@ def test_a_runner_that_was_out_of_service_proves_itself_when_it_is_back(pair: Pa
     pair.submit(count=1)
     pair.until_accepted()
     away = pair.other()
-    with pair.store.writing() as session:
-        session.execute(update(RunnerRow).where(col(RunnerRow.name) == away).values(service="DRAINING"))
+    pair.serve(away, "DRAINING")
     pair.run()
     assert pair.proving() == []
     resume(pair.services, away, by="ada")

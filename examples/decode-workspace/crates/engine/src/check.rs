@@ -14,6 +14,9 @@ pub const TOLERANCE: f32 = 2e-3;
 pub struct Check {
     /// The token that the device chose after each position, those of the prompt among them.
     pub tokens: Vec<u32>,
+    /// How many of the first of them any right computation chooses alike: up to the position at which the reference's
+    /// two best are too close to tell them apart.
+    pub decided: usize,
     /// How many of them the reference does not bear out.
     pub mismatches: usize,
     /// How many are another token than the reference's, whose logits are too close to tell them apart.
@@ -26,7 +29,7 @@ pub struct Check {
 /// device's choice goes on to the next position, so that errors cannot hide behind a tie.
 pub fn check(decoder: &mut Decoder<'_>, weights: &Weights, prompt: &[u32], count: u32) -> Result<Check, Error> {
     let mut reference = Reference::new(weights);
-    let mut check = Check { tokens: Vec::new(), mismatches: 0, ties: 0, worst: 0.0 };
+    let mut check = Check { tokens: Vec::new(), decided: 0, mismatches: 0, ties: 0, worst: 0.0 };
     let mut chosen = 0;
     for position in 0..count {
         let token = prompt.get(position as usize).copied().unwrap_or(chosen);
@@ -34,6 +37,9 @@ pub fn check(decoder: &mut Decoder<'_>, weights: &Weights, prompt: &[u32], count
         let expected = reference.step(token, position)?;
         let distance = distance(&logits, &expected);
         chosen = greedy(&logits);
+        if check.decided == check.tokens.len() && lead(&expected) > TOLERANCE {
+            check.decided += 1;
+        }
         check.tokens.push(chosen);
         check.worst = check.worst.max(distance);
         match verdict(distance, chosen, &expected) {
@@ -63,6 +69,14 @@ fn verdict(distance: f32, token: u32, expected: &[f32]) -> Verdict {
     } else {
         Verdict::Tie
     }
+}
+
+/// How far the best of the logits is ahead of the next.
+fn lead(logits: &[f32]) -> f32 {
+    let (best, next) = logits.iter().fold((f32::NEG_INFINITY, f32::NEG_INFINITY), |(best, next), logit| {
+        if *logit > best { (*logit, best) } else { (best, next.max(*logit)) }
+    });
+    best - next
 }
 
 /// The largest difference; infinite if a value is not a number or the lengths differ.
@@ -117,6 +131,14 @@ mod tests {
     #[test]
     fn logits_too_far_away_are_a_mismatch_whichever_token_they_chose() {
         assert_eq!(verdict(2.0 * TOLERANCE, 1, &[1.0, 1.5]), Verdict::Mismatch);
+    }
+
+    #[test]
+    fn the_lead_of_the_best_is_over_the_next_wherever_they_stand() {
+        for logits in [[3.0, 1.0, 2.5], [1.0, 3.0, 2.5], [2.5, 1.0, 3.0]] {
+            assert_eq!(lead(&logits), 0.5, "{logits:?}");
+        }
+        assert_eq!(lead(&[3.0, 3.0]), 0.0);
     }
 
     #[test]

@@ -79,6 +79,7 @@ fn run(args: &Args, log: &mut Log<impl Write>) -> Result<bool, Failure> {
     let prompt = engine::prompt(&args.shape, args.seed, PROMPT_TOKENS);
     let check = engine::check(&mut decoder, &weights, &prompt, args.tokens)?;
     print(log, report::check(&check))?;
+    log.lines(report::output(args.seed, &check)).map_err(Failure::Output)?;
     if check.mismatches > 0 {
         eprintln!("smoke: the device does not compute what the reference computes; nothing is timed");
         return Ok(false);

@@ -7,6 +7,9 @@ use vk::{Counters, DeviceInfo};
 use crate::clocks::Clocks;
 use crate::passes::Throughput;
 
+/// Tokens on a line of output.
+const OUTPUT_TOKENS: usize = 16;
+
 /// `[GPU DEVICE] …`
 pub fn device(info: &DeviceInfo) -> String {
     format!(
@@ -40,9 +43,19 @@ pub fn ticks(measured: Option<(TickRate, Method)>) -> String {
 
 /// `[GPU CHECK] …`
 pub fn check(check: &Check) -> String {
-    let Check { tokens, mismatches, ties, worst } = check;
+    let Check { tokens, mismatches, ties, worst, .. } = check;
     let tokens = tokens.len();
     format!("[GPU CHECK] tokens={tokens} mismatches={mismatches} ties={ties} worst_logit_error={worst:.1e}")
+}
+
+/// `[GPU OUTPUT] …`: what was decoded, some tokens to a line. It ends before the first token that a computation in another
+/// order might choose otherwise, and be right: two trees that are right print the same.
+pub fn output(seed: u64, check: &Check) -> impl Iterator<Item = String> {
+    (0..check.decided.max(1)).step_by(OUTPUT_TOKENS).map(move |position| {
+        let tokens = check.tokens[..check.decided].iter().skip(position).take(OUTPUT_TOKENS);
+        let tokens = tokens.map(u32::to_string).collect::<Vec<_>>().join(",");
+        format!("[GPU OUTPUT] seed={seed} position={position} tokens={}", word(&tokens))
+    })
 }
 
 /// A line for each dispatch, then one for each name, then one for what was left out.
@@ -116,8 +129,20 @@ mod tests {
 
     #[test]
     fn a_check_states_tokens_and_mismatches() {
-        let line = check(&Check { tokens: vec![1, 2, 3], mismatches: 1, ties: 0, worst: 0.5 });
+        let line = check(&Check { tokens: vec![1, 2, 3], decided: 3, mismatches: 1, ties: 0, worst: 0.5 });
         assert_eq!(line, "[GPU CHECK] tokens=3 mismatches=1 ties=0 worst_logit_error=5.0e-1");
+    }
+
+    #[test]
+    fn the_output_is_printed_as_far_as_it_is_decided() {
+        let lines = |decided| {
+            let check = Check { tokens: (1..=20).collect(), decided, mismatches: 0, ties: 1, worst: 0.0 };
+            output(7, &check).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(0), ["[GPU OUTPUT] seed=7 position=0 tokens=unknown"]);
+        assert_eq!(lines(2), ["[GPU OUTPUT] seed=7 position=0 tokens=1,2"]);
+        assert_eq!(lines(16).len(), 1);
+        assert_eq!(lines(18)[1], "[GPU OUTPUT] seed=7 position=16 tokens=17,18");
     }
 
     #[test]

@@ -32,6 +32,19 @@ fn a_run_names_the_device_checks_the_tokens_and_states_the_throughput() {
 }
 
 #[test]
+fn the_output_is_that_of_the_prompt() {
+    let printed = |seed: &str| {
+        let output = smoke(&["--tokens", "20", "--seed", seed], &[]);
+        let lines = lines(&output, "[GPU OUTPUT]").into_iter();
+        lines.map(|line| line.split_once(" position=").unwrap().1.to_owned()).collect::<Vec<_>>()
+    };
+    let first = printed("1");
+    assert!(first[0].starts_with("0 tokens=") && !first[0].ends_with("unknown"), "{first:?}");
+    assert_eq!(printed("1"), first);
+    assert_ne!(printed("2"), first);
+}
+
+#[test]
 fn a_run_says_how_fast_the_clocks_run_and_whether_ticks_are_right() {
     let output = smoke(&[], &[]);
     let clocks = lines(&output, "[GPU CLOCKS]");
