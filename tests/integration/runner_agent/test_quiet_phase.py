@@ -23,7 +23,7 @@ from runner_agent.process import Outcome, Seam, Streams
 from runner_agent.protocol import Isolation
 from tests.components import need
 
-WAIT_S = 60.0
+WAIT_S = 300.0
 WALL_S = 600.0
 ALLOWED = "sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status"
 # Says when it ran, on which cores, and at which priority, until it is told to stop.
