@@ -12,6 +12,7 @@ from runner_agent.freshness import TooMuch
 from runner_agent.protocol import BUILT_SCHEMA
 
 NOTE = "built.json"
+MARK = "build-began"
 SHOWN = 3
 REWRITTEN_BY_TOOLS = frozenset({"Cargo.lock"})
 """Cargo completes it where an agent added a dependency and never built."""
@@ -44,13 +45,21 @@ def leave_out(context: Context) -> None:
     fresh.planted = planted
 
 
+def begin(context: Context) -> None:
+    """Notes when the judged tree's build begins."""
+    mark = context.folder.root / MARK
+    mark.unlink(missing_ok=True)
+    mark.touch()
+    context.found.fresh.since_ns = mark.stat().st_ctime_ns
+
+
 def note(context: Context) -> None:
     """Writes down what the judged tree's build made. What it wrote over is not what the agent left."""
     fresh = context.found.fresh
     if drifted := _drifted(context):
         fresh.problem = fresh.problem or f"its build wrote over what the agent left: {listed(drifted)}"
     try:
-        fresh.programs = freshness.note(context.folder.judged, context.control.check)
+        fresh.programs = freshness.note(context.folder.judged, context.control.check, since_ns=fresh.since_ns)
     except (TooMuch, OSError) as problem:
         fresh.problem = fresh.problem or _plain(str(problem))
         return

@@ -24,16 +24,16 @@ TOLD = ("smoke-round", "smoke-look", "smoke-ended")
 def name(context: Context) -> str:
     """What this attempt's measurement is called among those that are kept; empty where none is to be taken or kept. A
     preflight, and so a canary, is asked about the machine as it is now."""
-    spec, fresh = context.spec, context.found.fresh
-    if not spec.reuse or spec.kind != "episode" or not context.found.base_built or fresh.problem:
+    spec, folder = context.spec, context.folder
+    if not spec.reuse or spec.kind != "episode" or not context.found.base_built:
         return ""
     try:
-        base = freshness.note(context.folder.baseline, context.control.check)
+        base, candidate = (freshness.note(tree, context.control.check) for tree in (folder.baseline, folder.judged))
     except (TooMuch, OSError):
         return ""
     said: dict[str, Any] = read_json(context.out / "hello.json") or {}
-    contents = context.shadow.contents(context.folder.judged)
-    return measured.key(parts(spec, said, base, fresh.programs, contents.paths)) if contents.whole else ""
+    contents = context.shadow.contents(folder.judged)
+    return measured.key(parts(spec, said, base, candidate, contents.paths)) if contents.whole else ""
 
 
 def parts(
