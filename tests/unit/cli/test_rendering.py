@@ -173,6 +173,14 @@ def test_an_invalid_episode_says_why_first_and_again_beside_its_validity() -> No
     assert result_line(episode) == "a1  -  DONE  The instrument never fired."
 
 
+def test_an_episode_that_reused_a_measurement_says_whose_it_is() -> None:
+    told = Interval(change=0.05, low=0.01, high=0.09, verdict="faster", reused_from="e-7")
+    shown = "\n".join(
+        details(Episode(id="a1", campaign="c", phase="DONE", verdict=Verdict(valid=True, throughput=told)))
+    )
+    assert "  reused   measured in episode e-7, where it counts as a signal" in shown
+
+
 def test_a_measured_episode_says_from_how_much_and_how() -> None:
     told = Interval(change=0.05, low=0.01, high=0.09, verdict="faster", samples=12, seconds=61.7, method="t-mixture")
     shown = "\n".join(
