@@ -46,7 +46,7 @@ def test_an_agent_sees_neither_runner_nor_hidden_folders_and_writes_only_its_own
     agent_names, build_names = shown[-2].split(), shown[-1].split()
     assert "API_KEY" in agent_names
     common = {"CARGO_HOME", "HOME", "LANG", "MATINS_ATTEMPT", "PATH", "PWD", "TMPDIR"}
-    assert set(build_names) - {"RUSTUP_HOME"} == common
+    assert set(build_names) - {"RUSTUP_HOME"} == {*common, "MATINS_TREE"}
     assert {name for name in agent_names if name not in common} - {"RUSTUP_HOME"} == {
         "API_KEY", "MATINS_AGENT_DIR", "MATINS_PROMPT", "MATINS_SESSION", "MATINS_TURN",
     }  # fmt: skip
