@@ -1,5 +1,6 @@
 """Makes room for a measurement: the processes of one running command are moved to other cores, at idle priority, or
-frozen, and put back when the measurement is over. `isolation` says which.
+frozen, and when it is over they go on with the priority that they had. `isolation` says which. The cores that a running
+command left it does not get back (`narrowed`); its successor does.
 
 A process may move its own threads back; that is undone within `AGAIN_S`. Idle priority it cannot leave: that takes a
 right that no sandbox has. For the same reason an account without it cannot give the priority back, and a command that
@@ -11,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from runner_agent import cgroup, clock, isolation
@@ -205,10 +206,19 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def narrowed(has: Collection[int], cores: Cores) -> Cores:
+    """Where a running thread goes that is to be on `cores` alone: never to more than it has. Programs count their cores
+    as they start and again later, and some crash where they are more by then (rust-lld indexes past its tables)."""
+    inside = sorted(set(has) & set(cores))
+    return tuple(inside or cores[: len(has)])
+
+
 def _to(thread: int, cores: Cores, *, idle: bool) -> bool:
     """Whether the thread had to be changed, and could be."""
     policy = os.SCHED_IDLE if idle else os.SCHED_OTHER
-    moved = _to_cores(thread, cores)
+    moved = False
+    with contextlib.suppress(OSError):
+        moved = _to_cores(thread, narrowed(os.sched_getaffinity(thread), cores))
     with contextlib.suppress(OSError):
         if os.sched_getscheduler(thread) != policy:
             os.sched_setscheduler(thread, policy, os.sched_param(0))

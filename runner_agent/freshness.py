@@ -37,23 +37,27 @@ class TooMuch(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """Something below a tree, by its path there. `file` is the same for hard links of one file."""
+    """Something below a tree, by its path there. `file` is the same for hard links of one file. No program can set the
+    time of a change, `ctime_ns`, as it can that of a modification; a new link is a change, too."""
 
     path: str
     mode: int
     file: tuple[int, int]
     mtime_ns: int
+    ctime_ns: int
 
 
 @dataclass(kw_only=True)
 class Fresh:
     """What is known of a judged tree. `tree` is the hash of the agent's last commit's tree, `changed` are the paths in
-    which that differs from the base, `planted` those that were left out, `programs` the build's note (path -> SHA-256).
-    `problem`: why the tree cannot be told fresh; empty if it can."""
+    which that differs from the base, `planted` those that were left out, `since_ns` when its build began by the clock
+    of its files, `programs` the build's note (path -> SHA-256). `problem`: why the tree cannot be told fresh; empty if
+    it can."""
 
     tree: str = ""
     changed: frozenset[str] = frozenset()
     planted: tuple[str, ...] = ()
+    since_ns: int | None = None
     programs: dict[str, str] = field(default_factory=dict[str, str])
     problem: str = ""
 
@@ -102,19 +106,22 @@ def uplifted(found: Collection[Found]) -> tuple[str, ...]:
     return tuple(sorted(each.path for each in found if each.path.rpartition("/")[0] in profiles and _may_be_code(each)))
 
 
-def of_tests(found: Collection[Found]) -> tuple[str, ...]:
-    """The programs in a profile's `deps` that cargo did not put into its folder, as it does with all others: those of
-    tests. A build leaves the base's where they are, and the tests that follow link them anew where anything changed."""
-    profiles, put = _profiles(found), set(uplifted(found))
-    known = {each.file for each in found if each.path in put}
-    folders = {f"{profile}/deps".lstrip("/") for profile in profiles}
+def made(found: Collection[Found], since_ns: int | None = None) -> tuple[Found, ...]:
+    """The programs and libraries that a build answers for: in cargo's folders those that it put into a profile's own,
+    with what they are linked from, and any that came `since_ns`; elsewhere all. Of cargo's others the base's tests, or
+    another profile, left some, and the tests that follow make them anew where anything changed."""
+    profiles = tuple(f"{profile}/".lstrip("/") for profile in _profiles(found))
+    put = set(uplifted(found))
+    linked = {each.file for each in found if each.path in put}
     return tuple(
-        each.path
+        each
         for each in found
-        if each.path.rpartition("/")[0] in folders
-        and _may_be_code(each)
-        and not each.path.endswith(CODE_SUFFIXES)
-        and each.file not in known
+        if _may_be_code(each)
+        and (
+            not each.path.startswith(profiles)
+            or each.file in linked
+            or (since_ns is not None and each.ctime_ns > since_ns)
+        )
     )
 
 
@@ -150,16 +157,13 @@ def to_touch(tree: Path, changed: Collection[str]) -> set[str]:
     return found
 
 
-def note(tree: Path, check: Callable[[], None] = lambda: None) -> dict[str, str]:
-    """Every program and library of the tree but the tests' own -> its SHA-256. `check` may raise to give up. Raises
-    TooMuch, OSError."""
+def note(tree: Path, check: Callable[[], None] = lambda: None, *, since_ns: int | None = None) -> dict[str, str]:
+    """What a build of the tree that began at `since_ns` answers for (see `made`) -> its SHA-256. `check` may raise to
+    give up. Raises TooMuch, OSError."""
     found: dict[str, str] = {}
     known: dict[tuple[int, int], str] = {}
     seen = [each for each in walk(tree) if stat.S_ISDIR(each.mode) or _may_be_code(each)]
-    left = frozenset(of_tests(seen))
-    for each in seen:
-        if stat.S_ISDIR(each.mode) or each.path in left:
-            continue
+    for each in made(seen, since_ns):
         if len(found) == PROGRAMS_MOST:
             raise TooMuch(f"it holds more than {PROGRAMS_MOST} programs")
         check()
@@ -199,7 +203,13 @@ def walk(tree: Path) -> Iterator[Found]:
                 if stat.S_ISDIR(about.st_mode):
                     waiting.append(path)
                 file = (about.st_dev, about.st_ino)
-                yield Found(path=path, mode=about.st_mode, file=file, mtime_ns=about.st_mtime_ns)
+                yield Found(
+                    path=path,
+                    mode=about.st_mode,
+                    file=file,
+                    mtime_ns=about.st_mtime_ns,
+                    ctime_ns=about.st_ctime_ns,
+                )
 
 
 def sha256(path: Path) -> str:

@@ -50,7 +50,7 @@ def gate(
     shared = [(of_all, fcntl.LOCK_SH)] if of_all is not None else []
     device = name if of_all is not None else ""
     with _held(
-        name, path.with_name("line-gpu"), device, tickets.of_devices, control, journal, [(path, fcntl.LOCK_EX), *shared]
+        name, path.with_name("line-gpu"), device, tickets.OF_DEVICES, control, journal, [(path, fcntl.LOCK_EX), *shared]
     ):
         yield
 

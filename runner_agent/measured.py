@@ -97,10 +97,11 @@ def take(home: Home, name: str, smoke: Path, now_s: float) -> About | None:
         told: dict[str, Any] | None = files.read_json(folder / ABOUT)
         if told is None or told.get("schema") != SCHEMA or is_old(told["made_s"], now_s):
             return None
+        known = {key: str(told[key]) for key in ("episode_id", "attempt_id", "at", "detail")}
+        about = About(**known, events=tuple(told["events"]))
         shutil.copytree(folder / SMOKE, smoke, symlinks=True, dirs_exist_ok=True)
         (folder / ABOUT).touch()
-    known = {name: told[name] for name in ("episode_id", "attempt_id", "at", "detail")}
-    return About(**known, events=tuple(told["events"]))
+    return about
 
 
 def _all(home: Home) -> list[Kept]:

@@ -79,12 +79,13 @@ class Seam:
         self.frozen_s = 0.0
 
     @contextlib.contextmanager
-    def measuring(self, wanted: Isolation) -> Generator[None, None, None]:
-        """Meanwhile what runs as "smoke" has its own cores, and what other attempts run makes room for it."""
+    def measuring(self, wanted: Isolation, *, alone: bool = False) -> Generator[None, None, None]:
+        """Meanwhile what runs as "smoke" has its own cores, and what other attempts run makes room for it. `alone`:
+        there are no others, so that it may have all cores."""
         if self._register is None:
             yield
             return
-        check, siblings = self._control.check, self.machine.siblings
+        check, siblings = self._control.check, () if alone else self.machine.siblings
         with self._register.measure(self._attempt_id, wanted, siblings, check, self._journal) as mark:
             self._measured_on = mark.cores
             try:

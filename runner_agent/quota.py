@@ -85,6 +85,12 @@ def is_due(
     return not measuring and since_s > max(count_s, IDLE_FACTOR * last.took_s)
 
 
+def written(folder: Path, layers: Path | None) -> Path:
+    """What holds the bytes that were written to a folder: of a tree in layers, what lies above its base."""
+    own = layers / folder.name if layers is not None else folder
+    return own if own.is_dir() else folder
+
+
 class Watch:
     """The watch over one attempt. The agent's sessions may add `limit_bytes`, and what judges them as much again."""
 
@@ -116,7 +122,7 @@ class Watch:
             self._begin(side)
         elif self._trees.get(str(tree)) != made and self._holds(tree):
             self._drop()
-            self._mark += _Counting((self._written(tree),)).result() or 0
+            self._mark += _Counting((written(tree, self._layers),)).result() or 0
         self._trees[str(tree)] = made
 
     def why_stop(self, *, measuring: bool) -> Overrun | None:
@@ -170,11 +176,7 @@ class Watch:
             self._counting = None
 
     def _present(self) -> tuple[Path, ...]:
-        return tuple(self._written(folder) for folder in self._folders if folder.is_dir())
-
-    def _written(self, folder: Path) -> Path:
-        own = self._layers / folder.name if self._layers is not None else folder
-        return own if own.is_dir() else folder
+        return tuple(written(folder, self._layers) for folder in self._folders if folder.is_dir())
 
     def _holds(self, tree: Path) -> bool:
         return any(tree == folder or tree.is_relative_to(folder) for folder in self._folders)

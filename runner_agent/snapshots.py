@@ -6,7 +6,6 @@ allow. What was found holds for a boot of the machine (`workspaces.json` of the 
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import tempfile
@@ -55,15 +54,16 @@ def fitting(methods: tuple[Method, ...], *, built: bool, subvolume: bool) -> tup
 
 def prepare(home: Home) -> tuple[Method, ...]:
     """The ways of this home, for a supervisor that still has one thread; it can mount layers from now on, if that is
-    one of them."""
+    one of them. Where nothing can be tried, as on a full disk, a copy is what is left."""
     boot, uid = boot_id(), os.getuid()
     private = _problem(layers.isolate)
     known = recall(home, boot, uid)
     if known is None:
-        known = probe(home.root, private, boot, uid)
-        # A home that cannot be written has worse to tell.
-        with contextlib.suppress(OSError):
+        try:
+            known = probe(home.root, private, boot, uid)
             files.write_json(home.workspaces, asdict(known))
+        except OSError as error:
+            known = known or Facts(btrfs=str(error), reflink=str(error), overlay=str(error))
     return tuple(method for method in order(known) if not (method == "overlay" and private))
 
 
@@ -79,7 +79,7 @@ def recall(home: Home, boot: str, uid: int) -> Facts | None:
 
 def probe(folder: Path, private: str, boot: str, uid: int) -> Facts:
     """Tries each way on a few bytes in `folder`. `private`: why this process has no mount namespace of its own."""
-    with tempfile.TemporaryDirectory(prefix=".probe-", dir=folder) as name:
+    with tempfile.TemporaryDirectory(prefix=".probe-", dir=folder, ignore_cleanup_errors=True) as name:
         room = Path(name)
         return Facts(
             btrfs=_problem(lambda: _try_btrfs(room)),

@@ -35,24 +35,31 @@ class Ticket:
         return f"{self.number}.{self.device}" if self.device else str(self.number)
 
 
-Rule = Callable[[Ticket, Sequence[Ticket]], tuple[Ticket, ...]]
-"""Of a ticket and the live ones before it, in order: those that are in its way. With none of them it has its turn."""
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """`in_the_way`: of a ticket and the live ones before it, in order, those that keep it from its turn. Of the last
+    `side_by_side` of them one must be done before it can have its turn, so it need not look again sooner."""
+
+    in_the_way: Callable[[Ticket, Sequence[Ticket]], tuple[Ticket, ...]]
+    side_by_side: int
 
 
-def of_devices(own: Ticket, before: Sequence[Ticket]) -> tuple[Ticket, ...]:
-    """Who wants a device waits for all before it that want the same one. Those for all devices are in everybody's way,
-    also while they still wait: who comes after them does not get past them."""
+def _of_same_device(own: Ticket, before: Sequence[Ticket]) -> tuple[Ticket, ...]:
     return tuple(each for each in before if not own.device or not each.device or own.device == each.device)
+
+
+OF_DEVICES = Rule(in_the_way=_of_same_device, side_by_side=1)
+"""Who wants a device waits for all before it that want the same one. Those for all devices are in everybody's way, also
+while they still wait: who comes after them does not get past them."""
 
 
 def of_capacity(count: int) -> Rule:
     """`count` at a time."""
 
-    def in_the_way(own: Ticket, before: Sequence[Ticket]) -> tuple[Ticket, ...]:
-        del own
+    def in_the_way(_: Ticket, before: Sequence[Ticket]) -> tuple[Ticket, ...]:
         return tuple(before) if len(before) >= count else ()
 
-    return in_the_way
+    return Rule(in_the_way=in_the_way, side_by_side=count)
 
 
 def read(name: str) -> Ticket | None:
@@ -82,11 +89,11 @@ class Place:
         while True:
             # Cleared before the look: whatever ends after it is told.
             freed.clear()
-            in_the_way = rule(self.ticket, before(self._folder, self.ticket))
+            in_the_way = rule.in_the_way(self.ticket, before(self._folder, self.ticket))
             behind = len(in_the_way) if behind is None else behind
             if not in_the_way:
                 return behind
-            for ticket in in_the_way:
+            for ticket in in_the_way[-rule.side_by_side :]:
                 if ticket not in watched:
                     watched.add(ticket)
                     _watch(self._folder / ticket.name, freed)

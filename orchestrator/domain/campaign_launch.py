@@ -29,6 +29,7 @@ def launch_spec(
     hide: Iterable[str] = (),
     gpu: str = "",
     build_slots: int = 1,
+    alone: bool = False,
     deliver: Literal["fetch", "push"] = "fetch",
     cache_bytes: int = 100 << 30,
 ) -> protocol.LaunchSpec:
@@ -63,6 +64,7 @@ def launch_spec(
         hide=tuple(hide),
         gpu=gpu,
         isolation=campaign.smoke.isolation,
+        alone=alone,
         build_slots=build_slots,
         reuse=campaign.smoke.reuse,
         deliver=deliver,

@@ -40,6 +40,11 @@ def default_buffer(agent: int) -> int:
     return READY_BUFFER if agent > 1 else 0
 
 
+def holds_one(agent: int, buffer: int | None) -> bool:
+    """Whether a machine lets no attempt begin beside another. `buffer`: what an operator said, if anything."""
+    return agent == 1 and not (default_buffer(agent) if buffer is None else buffer)
+
+
 def is_past(stage: str | None) -> bool:
     return stage in PAST_SESSION
 

@@ -11,6 +11,7 @@ from orchestrator.domain.campaign_file import read_campaign
 from orchestrator.domain.campaign_launch import canary_spec, launch_spec
 from orchestrator.domain.episode import EpisodeKind
 from orchestrator.domain.runner import Address
+from orchestrator.domain.slots import holds_one
 from orchestrator.service import delivery
 from orchestrator.service.intake import GIB, decode_files
 from orchestrator.service.secrets import read_secrets
@@ -25,7 +26,7 @@ from runner_agent.protocol import Agent, AttemptRequest, LaunchSpec, PullRequest
 @dataclass(frozen=True, kw_only=True)
 class Scene:
     """What an act needs to know, read in one transaction. `gpu`: the device that its attempt is for, if any;
-    `build_slots`: of its machine."""
+    `build_slots`: of its machine, which may hold one attempt `alone`."""
 
     act: Act
     episode: EpisodeRow
@@ -35,6 +36,7 @@ class Scene:
     address: Address
     gpu: str
     build_slots: int
+    alone: bool
 
     @property
     def is_preflight(self) -> bool:
@@ -59,6 +61,7 @@ def look(services: Services, act: Act) -> Scene:
         campaign_row = session.get_one(CampaignRow, episode.campaign_id)
         runner = session.get_one(RunnerRow, act.runner)
         address, build_slots = to_address(runner), runner.build_slots
+        alone = holds_one(runner.agent_slots, runner.buffer_slots)
         gpu = session.get_one(AttemptRow, act.attempt_id).gpu
     files = decode_files(campaign_row.files)
     campaign = read_campaign(campaign_row.text, files)
@@ -71,6 +74,7 @@ def look(services: Services, act: Act) -> Scene:
         address=address,
         gpu=gpu,
         build_slots=build_slots,
+        alone=alone,
     )
 
 
@@ -89,6 +93,7 @@ def launch_spec_of(services: Services, scene: Scene, agent: Agent | None) -> Lau
         hide=hidden_folders(services, scene.campaign_row.directory, scene.campaign_row.repo_url),
         gpu=scene.gpu,
         build_slots=scene.build_slots,
+        alone=scene.alone,
         deliver=delivery.how(scene.campaign.repo.deliver, scene.address.kind, scene.campaign_row.repo_url),
         cache_bytes=int(services.settings.runner_cache_gib * GIB),
     )

@@ -127,8 +127,8 @@ class LaunchSpec:
     `base_key` names the built base tree that is kept on the runner for baseline runs. `hide` lists folders of the
     machine that no process of the attempt may see. `network` is "full" or "none" for every process of the attempt.
     `gpu` is the deviceUUID of the one Vulkan device that it is for; empty: it may use any, and no other may beside it.
-    `build_slots`: how many attempts may build, lint and test on the machine at a time.
-    `isolation`: what other attempts on the machine do while this one is measured. With `deliver="push"` the runner
+    `build_slots`: how many attempts may build, lint and test on the machine at a time. `isolation`: what other attempts
+    on the machine do while this one is measured; `alone`: it lets no other begin. With `deliver="push"` the runner
     is brought the commit beforehand (`bundle`) and fetches nothing. `cache_bytes`: what built bases and mirrors may
     hold on the machine in sum. `reuse`: a measurement that was made of the same on this machine may be taken instead.
     """
@@ -156,5 +156,6 @@ class LaunchSpec:
     build_slots: int = 1
     reuse: bool = False
     isolation: Isolation = "shared"
+    alone: bool = False
     deliver: Literal["fetch", "push"] = "fetch"
     cache_bytes: int = 100 << 30

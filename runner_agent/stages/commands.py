@@ -15,6 +15,8 @@ Kind = Literal["build", "lint", "test"]
 def run(context: Context, kind: Kind, commands: tuple[Command, ...], tree: Path) -> StageEnd:
     """Runs each command until one does not end well; `logs/<kind>-K.log` holds what each wrote.
     What a build made is noted."""
+    if kind == "build":
+        fresh.begin(context)
     for number, command in enumerate(commands, 1):
         outcome = context.run("build", command, context.out / "logs" / f"{kind}-{number}.log", tree=tree)
         if not outcome.ok:

@@ -8,10 +8,12 @@ from pathlib import PurePosixPath
 
 from runner_agent import clock, freshness, trees
 from runner_agent.context import Context
+from runner_agent.control import DiskFloor, InfrastructureFault
 from runner_agent.freshness import TooMuch
 from runner_agent.protocol import BUILT_SCHEMA
 
 NOTE = "built.json"
+MARK = "build-began"
 SHOWN = 3
 REWRITTEN_BY_TOOLS = frozenset({"Cargo.lock"})
 """Cargo completes it where an agent added a dependency and never built."""
@@ -44,13 +46,21 @@ def leave_out(context: Context) -> None:
     fresh.planted = planted
 
 
+def begin(context: Context) -> None:
+    """Notes when the judged tree's build begins."""
+    mark = context.folder.root / MARK
+    mark.unlink(missing_ok=True)
+    mark.touch()
+    context.found.fresh.since_ns = mark.stat().st_ctime_ns
+
+
 def note(context: Context) -> None:
     """Writes down what the judged tree's build made. What it wrote over is not what the agent left."""
     fresh = context.found.fresh
     if drifted := _drifted(context):
         fresh.problem = fresh.problem or f"its build wrote over what the agent left: {listed(drifted)}"
     try:
-        fresh.programs = freshness.note(context.folder.judged, context.control.check)
+        fresh.programs = freshness.note(context.folder.judged, context.control.check, since_ns=fresh.since_ns)
     except (TooMuch, OSError) as problem:
         fresh.problem = fresh.problem or _plain(str(problem))
         return
@@ -62,9 +72,10 @@ def note(context: Context) -> None:
 def why_stale(context: Context) -> str:
     """Why a smoke test would measure something else than what was built from the agent's last commit; empty if not.
     Files that lint and tests wrote over are put back first."""
+    drifted = _drifted(context)
     if context.found.fresh.problem:
         return f"the judged tree cannot be told fresh: {context.found.fresh.problem}"
-    if drifted := _drifted(context):
+    if drifted:
         context.shadow.restore(context.folder.judged, drifted)
         context.journal.record("tree-restored", count=len(drifted), paths=shown(drifted))
         if drifted := _drifted(context):
@@ -105,11 +116,18 @@ def _know(context: Context) -> None:
 
 
 def _drifted(context: Context) -> tuple[str, ...]:
-    """Tracked files that are not the agent's, but for those that the base's own build, lint or tests write over too."""
-    shadow, tree = context.shadow, context.folder.judged
-    drifted = set(shadow.drifted(tree).paths) - set(context.found.fresh.planted)
-    drifted = {path for path in drifted if PurePosixPath(path).name not in REWRITTEN_BY_TOOLS}
-    return tuple(sorted(drifted - set(shadow.left(tree).paths))) if drifted else ()
+    """Tracked files that are not the agent's, but for those that the base's own build, lint or tests write over too. A
+    tree that its own code left such that git cannot compare it has a problem, and the attempt has none."""
+    shadow, tree, fresh = context.shadow, context.folder.judged, context.found.fresh
+    try:
+        drifted = set(shadow.drifted(tree).paths) - set(fresh.planted)
+        drifted = {path for path in drifted if PurePosixPath(path).name not in REWRITTEN_BY_TOOLS}
+        return tuple(sorted(drifted - set(shadow.left(tree).paths))) if drifted else ()
+    except DiskFloor:
+        raise
+    except InfrastructureFault as fault:
+        fresh.problem = fresh.problem or f"it cannot be compared with what the agent left: {fault}"[:500]
+        return ()
 
 
 def _plain(path: str) -> str:

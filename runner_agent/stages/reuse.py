@@ -8,7 +8,7 @@ from typing import Any
 
 from runner_agent import clock, freshness, journal, measured, protocol
 from runner_agent.context import Context, StageEnd
-from runner_agent.files import read_json
+from runner_agent.files import read_json, remove_tree
 from runner_agent.freshness import TooMuch
 from runner_agent.stages import fresh
 from runner_agent.stages.rounds import Rounds
@@ -18,22 +18,22 @@ COMPILED = (".rs", ".md")
 LINKED = (".rlib", ".a")
 GPU = ("device_uuid", "name", "driver", "vulkan_api")
 MACHINE = ("agent_version", "os", "cpus")
-TOLD = ("smoke-round", "smoke-look", "smoke-ended")
+TOLD = ("isolation-begun", "smoke-round", "smoke-look", "smoke-ended", "isolation-ended")
 
 
 def name(context: Context) -> str:
     """What this attempt's measurement is called among those that are kept; empty where none is to be taken or kept. A
     preflight, and so a canary, is asked about the machine as it is now."""
-    spec, fresh = context.spec, context.found.fresh
-    if not spec.reuse or spec.kind != "episode" or not context.found.base_built or fresh.problem:
+    spec, folder = context.spec, context.folder
+    if not spec.reuse or spec.kind != "episode" or not context.found.base_built:
         return ""
     try:
-        base = freshness.note(context.folder.baseline, context.control.check)
+        base, candidate = (freshness.note(tree, context.control.check) for tree in (folder.baseline, folder.judged))
     except (TooMuch, OSError):
         return ""
     said: dict[str, Any] = read_json(context.out / "hello.json") or {}
-    contents = context.shadow.contents(context.folder.judged)
-    return measured.key(parts(spec, said, base, fresh.programs, contents.paths)) if contents.whole else ""
+    contents = context.shadow.contents(folder.judged)
+    return measured.key(parts(spec, said, base, candidate, contents.paths)) if contents.whole else ""
 
 
 def parts(
@@ -70,6 +70,9 @@ def take(context: Context, key: str) -> StageEnd | None:
         found = measured.take(context.home, key, context.out / "smoke", clock.epoch_s())
     except (OSError, ValueError, KeyError, TypeError) as problem:
         context.journal.record("smoke-not-reused", why=str(problem)[:500])
+        # Half of it must not stand beside what is measured now.
+        remove_tree(context.out / "smoke")
+        (context.out / "smoke").mkdir()
         return None
     if found is None:
         return None

@@ -28,7 +28,7 @@ def run(context: Context) -> StageEnd:
     with (
         contextlib.ExitStack() as after,
         gates.of_device(context.home, context.spec.gpu, context.control, context.journal),
-        context.seam.measuring(context.spec.isolation),
+        context.seam.measuring(context.spec.isolation, alone=context.spec.alone),
     ):
         # It waits for its programs to end, so it is left once the device is another's.
         after.enter_context(telemetry.Sampler(folder / "conditions.jsonl"))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.machines.local import LocalLink
@@ -71,6 +71,7 @@ def _unguarded(case: Case, base: Path, root: Path) -> bool:
 def _matins(case: Case, rig: Rig) -> bool:
     """Whether a smoke test ended well, and measured something else."""
     spec = rig.spec(case.hazard.__name__.replace("_", "-"), case.agent, build=BUILD)
+    spec = replace(spec, limits=replace(spec.limits, wall_s=900, session_s=300))
     status = rig.run(spec)
     if status.exit is None or status.exit.reason != "completed":
         raise SystemExit(f"{spec.attempt_id} did not come to its end: {status}")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,7 @@ class Attempt:
 
     def __init__(self, rig: Rig, name: str, script: str) -> None:
         spec = rig.spec(name, script, build=BUILD)
+        spec = replace(spec, limits=replace(spec.limits, wall_s=900, session_s=300))
         status = rig.run(spec)
         assert status.exit is not None
         assert status.exit.reason == "completed", status.exit

@@ -17,7 +17,7 @@ schema = "matins-campaign-1"
 name = "decode"
 repo = { url = "../repo" }
 agent = { network = "none" }
-limits = { build_s = 100, grade_s = 50, smoke_s = 70 }
+limits = { build_s = 100, grade_s = 50, smoke_s = 70, agent_gpu_s = 40 }
 
 [[session]]
 [[session.turn]]
@@ -76,6 +76,8 @@ env = { A = "1" }
 must_print = ["[GPU]"]
 equal = ["[OUT]"]
 ceiling_tok_s = 900
+isolation = "quiet"
+reuse = true
 measure = { mode = "adaptive", max_s = 60, alpha = 0.01, smallest_effect = 0.03 }
 """
 FILES = {
@@ -118,6 +120,8 @@ def test_the_whole_campaign_reaches_the_runner(campaign: Campaign) -> None:
     ]
     assert spec.items == (protocol.Item(id="one", title="The first"), protocol.Item(id="two", title="The second"))
     assert (spec.build_slots, launched(campaign, build_slots=3).build_slots) == (1, 3)
+    assert (spec.isolation, spec.alone, launched(campaign, alone=True).alone) == ("quiet", False, True)
+    assert spec.limits.agent_gpu_s == 40
     assert spec.build == (protocol.Command(argv=("cargo", "build", "--release"), limit_s=100),)
     assert spec.lint == (protocol.Command(argv=("cargo", "clippy"), limit_s=3),)
     assert spec.test == (protocol.Command(argv=("cargo", "test"), limit_s=1800),)
@@ -125,6 +129,7 @@ def test_the_whole_campaign_reaches_the_runner(campaign: Campaign) -> None:
     assert spec.smoke.env == {"A": "1"}
     assert spec.smoke.measure == protocol.Measure(mode="adaptive", max_s=60, alpha=0.01, smallest_effect=0.03)
     assert (spec.smoke.equal, spec.smoke.ceiling_tok_s) == (("[OUT]",), 900)
+    assert spec.reuse
     assert spec.network == "none"
     assert spec.hide == ("/home/me/.matins",)
 

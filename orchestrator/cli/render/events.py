@@ -27,9 +27,9 @@ def progress(event: Event) -> str | None:
             return _joined(
                 f"session {data.get('session')} turn {data.get('turn')} {data.get('result')}", _seconds(data)
             )
-        case "smoke-round":
+        case "smoke-round" if not data.get("reused"):
             return _joined(f"smoke round {data.get('round')} {data.get('side')}", _rate(data))
-        case "smoke-look" if data.get("change") is not None:
+        case "smoke-look" if data.get("change") is not None and not data.get("reused"):
             change, low, high = (_number(data.get(key)) for key in ("change", "low", "high"))
             interval = values.interval(change, low, high)
             return _joined(f"after {data.get('samples')} pairs", interval, _text(data.get("verdict")))
@@ -40,6 +40,11 @@ def progress(event: Event) -> str | None:
                 _seconds(data),
                 f"behind {values.plural(int(behind), 'other')}" if behind else "",
             )
+        case "smoke-reused":
+            return _joined("measured before", f"episode {_text(data.get('from'))}", _text(data.get("measured_at")))
+        case "planted-left-out" | "tree-restored":
+            what = "left out of the build" if event.event == "planted-left-out" else "put back after the tests"
+            return _joined(f"{what}: {values.plural(int(_number(data.get('count'))), 'file')}")
         case "frozen":
             return _joined("frozen while another attempt was measured", _seconds(data))
         case "agent-gpu":

@@ -74,11 +74,9 @@ def _named(events: Sequence[dict[str, Any]], name: str) -> list[dict[str, Any]]:
 
 
 def _overhead_s(events: Sequence[dict[str, Any]], line: figures.Line) -> float:
-    began, ended = (
-        next(_epoch_s(e) for e in events if e["event"] == name) for name in ("attempt-started", "attempt-ended")
-    )
+    """Until the episode's folder is packed, journal included."""
     queued_s = sum(each["seconds"] for each in events if each["event"] == "gate-waited")
-    return ended - began - queued_s - line.waited_s - line.cargo_s
+    return _epoch_s(events[-1]) - _epoch_s(events[0]) - queued_s - line.waited_s - line.cargo_s
 
 
 def _campaign(folder: Path, repo: Path, shape: Shape) -> Path:

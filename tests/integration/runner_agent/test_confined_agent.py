@@ -45,7 +45,7 @@ def test_an_agent_sees_neither_runner_nor_hidden_folders_and_writes_only_its_own
     assert int(next(line for line in shown if line.startswith("processes")).split()[1]) < 10
     agent_names, build_names = shown[-2].split(), shown[-1].split()
     assert "API_KEY" in agent_names
-    common = {"CARGO_HOME", "HOME", "LANG", "MATINS_ATTEMPT", "PATH", "PWD", "TMPDIR"}
+    common = {"CARGO_HOME", "HOME", "LANG", "MATINS_ATTEMPT", "MATINS_TREE", "PATH", "PWD", "TMPDIR"}
     assert set(build_names) - {"RUSTUP_HOME"} == common
     assert {name for name in agent_names if name not in common} - {"RUSTUP_HOME"} == {
         "API_KEY", "MATINS_AGENT_DIR", "MATINS_PROMPT", "MATINS_SESSION", "MATINS_TURN",

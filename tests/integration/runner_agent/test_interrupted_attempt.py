@@ -45,7 +45,8 @@ def test_a_cancel_ends_the_running_turn_and_keeps_what_was_done(rig: Rig) -> Non
     spec = rig.spec("cancel", WAIT)
     rig.link.launch(spec)
     rig.wait_event(spec, "turn-started")
-    rig.wait(spec, lambda _: "begun" in (rig.home.attempt(spec.attempt_id).tree / "source.txt").read_text())
+    tree = rig.home.attempt(spec.attempt_id).tree
+    rig.wait(spec, lambda _: "begun" in (rig.seen(spec, tree) / "source.txt").read_text())
     rig.link.cancel(request(spec))
     status = rig.end(spec)
     assert status.exit is not None

@@ -64,6 +64,7 @@ def test_checks_that_come_late_are_put_to_what_the_agent_left(rig: Rig) -> None:
     assert b"+begun" in rig.pull(spec)["diff.patch"]
     events = rig.events(spec)
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    assert "judged-tree-made-anew" not in [event["event"] for event in events]
     assert [line["event"] for line in ledger.about(rig.home, spec.attempt_id)] == [
         "accepted", "started", "ended", "resumed", "ended",
     ]  # fmt: skip

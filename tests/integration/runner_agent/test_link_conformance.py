@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
+import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +19,15 @@ from orchestrator.errors import LinkRefused
 from orchestrator.machines.fake import FakeLink
 from orchestrator.machines.link import Link
 from orchestrator.machines.ssh import SshLink
-from runner_agent.protocol import AttemptRequest, GradeRequest, LaunchSpec, PullRequest, ReportRequest
+from runner_agent.protocol import (
+    AttemptRequest,
+    BundleAnswer,
+    BundleRequest,
+    GradeRequest,
+    LaunchSpec,
+    PullRequest,
+    ReportRequest,
+)
 from tests.integration.runner_agent.rig import Rig
 from tests.integration.runner_agent.rig import request as ask
 from tests.sshd import Sshd
@@ -170,6 +181,36 @@ def test_an_attempt_is_gone_only_if_no_folder_tells_of_it(bench: Bench) -> None:
     link.acknowledge(ask(spec))
     link.acknowledge(cancelled)
     assert link.report(asked).gone == ()
+
+
+def test_a_commit_comes_in_pieces_and_a_piece_out_of_place_changes_nothing(
+    bench: Bench, rig: Rig, tmp_path: Path
+) -> None:
+    whole = bundled(rig, tmp_path)
+    asked = BundleRequest(repo_url=f"https://host/{tmp_path.name}.git", commit=rig.commit)
+    sent = replace(asked, sha256=hashlib.sha256(whole).hexdigest(), bytes=len(whole))
+
+    def piece(first: int, end: int) -> BundleAnswer:
+        return bench.link.bundle(replace(sent, offset=first, data=base64.b64encode(whole[first:end]).decode()))
+
+    assert bench.link.bundle(asked) == BundleAnswer(present=False)
+    assert piece(0, 100) == piece(0, 150) == piece(99, 200) == BundleAnswer(present=False, held_bytes=100)
+    assert piece(100, len(whole)).present
+    assert bench.link.bundle(asked) == BundleAnswer(present=True)
+    damaged = replace(sent, commit="0" * 40, data=base64.b64encode(whole[:-1] + b"?").decode())
+    assert refusal(lambda: bench.link.bundle(damaged)) == "runner-fault"
+
+
+def bundled(rig: Rig, folder: Path) -> bytes:
+    """A bundle of the rig's commit, as the orchestrator makes one."""
+    name, mirror = f"refs/matins/{rig.commit}", str(folder / "mirror.git")
+    for words in (
+        ("clone", "--quiet", "--bare", str(rig.root / "repository"), mirror),
+        ("-C", mirror, "update-ref", name, rig.commit),
+        ("-C", mirror, "bundle", "create", "--quiet", str(folder / "bundle"), name),
+    ):
+        subprocess.run(["git", *words], check=True, capture_output=True)
+    return (folder / "bundle").read_bytes()
 
 
 def grade(spec: LaunchSpec) -> GradeRequest:

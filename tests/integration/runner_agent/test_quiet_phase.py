@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.machines import agent_file
-from runner_agent import cgroup, journal, machine
+from runner_agent import cgroup, journal, machine, quiescence
 from runner_agent.confinement import Bounds, Wish
 from runner_agent.control import Control
 from runner_agent.isolation import Register
@@ -21,13 +23,19 @@ from runner_agent.process import Outcome, Seam, Streams
 from runner_agent.protocol import Isolation
 from tests.components import need
 
-WAIT_S = 60.0
+WAIT_S = 300.0
 WALL_S = 600.0
 ALLOWED = "sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status"
 # Says when it ran, on which cores, and at which priority, until it is told to stop.
 BEAT = f"while [ ! -e stop ]; do echo \"$(date +%s.%N) $({ALLOWED}) $(cut -d' ' -f41 /proc/self/stat)\"; done"
 SMOKE = f"date +%s.%N; {ALLOWED}; head -c 20000000 /dev/zero | sha256sum > /dev/null; date +%s.%N"
 SCHED_IDLE = "5"
+DOOMED = """
+import sys
+from pathlib import Path
+from tests.integration.runner_agent.test_quiet_phase import BEAT, Attempt
+Attempt(Path(sys.argv[1]), "doomed", sys.argv[2] == "True").run("build", BEAT)
+"""
 
 
 class Counted(Control):
@@ -119,9 +127,11 @@ def test_what_others_run_is_elsewhere_or_stands_still_while_one_is_measured(
     works, measured = pair
     with measured.seam.measuring(isolation):
         assert measured.run("smoke", SMOKE).ok
-    # Afterwards it has the whole machine again.
+    # Afterwards it goes on with the priority that it had. Cores that it left it does not get back.
     before = len(works.said)
-    until(lambda: len(works.said) > before and cores(works.said[-1][1]) == os.sched_getaffinity(0))
+    until(lambda: len(works.said) > before and works.said[-1][2] == works.said[0][2])
+    kept = measured.events("isolation-begun")[0]["cores"] if isolation == "shared" else []
+    assert cores(works.said[-1][1]) == os.sched_getaffinity(0) - set(kept)  # type: ignore[call-overload]
 
     (began,), (allowed,), (ended,) = measured.said
     (begun,) = measured.events("isolation-begun")
@@ -183,3 +193,24 @@ def test_a_cancel_reaches_one_that_is_frozen(pair: tuple[Attempt, Attempt]) -> N
     assert ended == ["cancelled"]
     assert late.seam.quiesce().gone
     late.seam.close()
+
+
+def test_what_is_frozen_ends_with_its_supervisor(pair: tuple[Attempt, Attempt]) -> None:
+    works, measured = pair
+    argv = (sys.executable, "-c", DOOMED, str(works.root), str(works.with_cgroup))
+    folder, attempt_id = works.root / "doomed", f"{works.root.name}-doomed"
+    with subprocess.Popen(argv, cwd=Path(__file__).parents[3]) as supervisor:
+        until(lambda: (folder / "log").exists() and (folder / "log").stat().st_size > 0)
+        with measured.seam.measuring("quiet"):
+            made_room = measured.events("isolation-begun")[0]["made_room"]
+            supervisor.kill()
+            supervisor.wait()
+            until(lambda: not quiescence.living(attempt_id, folder / "inits"))
+    assert made_room == [attempt_id, f"{works.root.name}-works"]
+    leaf = cgroup.find(attempt_id)
+    assert leaf is None or cgroup.members(leaf) == []
+    if leaf is not None:
+        # Who comes after finds it thawed.
+        assert cgroup.make(attempt_id) == leaf
+        assert (leaf / "cgroup.freeze").read_text() == "0\n"
+        cgroup.remove(leaf)

@@ -61,6 +61,7 @@ def test_what_a_session_leaves_is_recorded_and_judged(rig: Rig, name: str, scrip
         ("link-home", "rm -rf $HOME; ln -s /nowhere $HOME"),
         ("shut-root", "chmod 000 /workspace"),
         ("shut-folder", "echo changed > ci/smoke.sh; chmod 000 ci"),
+        ("shut-file", "touch -d 2001-01-01 speed; chmod 000 speed"),
         ("overlay", "echo garbage > /run/matins/scratch/overlay/kept; rm -rf checks; touch checks; chmod 500 ."),
     ],
 )

@@ -18,7 +18,7 @@ from runner_agent.protocol import Command, LaunchSpec, Measure, Smoke
 from runner_agent.snapshots import Facts, Method
 from tests.bench import workspace_gen
 from tests.components import need
-from tests.integration.runner_agent.rig import Rig, sh
+from tests.integration.runner_agent.rig import Rig, request, sh
 
 CRATES = 4
 STEPS = {"build": ("build", "--workspace"), "lint": ("clippy", "--all-targets"), "test": ("test", "--workspace")}
@@ -61,7 +61,8 @@ def test_two_episodes_at_once_build_what_they_changed_and_nothing_else(warm: tup
     rig, method = warm
     leaf = f"part_{CRATES - 2:02}"
     untouched = spec_of(rig, "untouched", "true")
-    edited = spec_of(rig, "edited", f"echo 'pub fn more() {{}}' >> crates/{leaf}/src/lib.rs")
+    # What its tests are linked from changes as well: they are linked anew after the build, as they should be.
+    edited = spec_of(rig, "edited", f"sed -i s/1_000_003/1_000_033/ crates/{leaf}/src/lib.rs")
     for spec in (untouched, edited):
         rig.link.launch(spec)
     for spec in (untouched, edited):
@@ -107,3 +108,17 @@ def test_a_way_that_fails_when_it_is_used_is_followed_by_the_next(memory: Path) 
         for tree in ("tree", "judged", "baseline")
         for event, method in (("workspace-fallback", "reflink"), ("workspace", "copy"))
     ]
+
+
+def test_a_base_that_nobody_uses_makes_room_for_a_new_one(memory: Path) -> None:
+    need("bwrap", "git")
+    rig = Rig.make(memory)
+    old, new = rig.spec("old", base_key="old"), rig.spec("new", base_key="new", cache_bytes=1)
+    rig.run(old)
+    rig.link.acknowledge(request(old))
+    rig.run(new)
+
+    gone = [(event["kind"], event["name"]) for event in rig.events(new) if event["event"] == "evicted"]
+    # Its own base and the mirror are in use, however small the allowance.
+    assert gone == [("base", "old")]
+    assert [path.name for path in sorted((rig.home.root / "bases").iterdir()) if path.is_dir()] == ["new"]

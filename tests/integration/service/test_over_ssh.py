@@ -79,7 +79,10 @@ def test_an_episode_on_a_runner_over_ssh(tmp_path: Path, sshd: Sshd, matins: Orc
         assert starts(home, attempt["id"]) == 1
     pulled = matins.matins("episode", "pull", one, "--out", str(tmp_path / "pulled"))
     assert pulled.returncode == 0, pulled.stderr
-    assert (tmp_path / "pulled" / "toy" / one / "diff.patch").stat().st_size > 0
+    folder = tmp_path / "pulled" / "toy" / one
+    assert (folder / "diff.patch").stat().st_size > 0
+    # Its repository is a folder of the orchestrator's machine, where no other machine could fetch it.
+    assert json.loads((folder / "launch.json").read_text())["deliver"] == "push"
 
     # Another key at the same address is not talked to, until somebody pins it.
     sshd.kill_sessions()

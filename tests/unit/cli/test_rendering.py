@@ -123,6 +123,13 @@ def test_no_control_character_reaches_a_terminal(text: str) -> None:
         ),
         ({"event": "smoke-look", "data": {"samples": 3, "change": None, "verdict": "inconclusive"}}, None),
         ({"event": "gate-waited", "data": {"gate": "gpu", "seconds": 0.01}}, None),
+        (
+            {"event": "smoke-reused", "data": {"from": "e-7", "measured_at": "2026-03-01T12:00:00.000Z"}},
+            "measured before  episode e-7  2026-03-01T12:00:00.000Z",
+        ),
+        ({"event": "smoke-round", "data": {"round": 1, "side": "baseline", "tok_s": 31.0, "reused": True}}, None),
+        ({"event": "planted-left-out", "data": {"count": 2}}, "left out of the build: 2 files"),
+        ({"event": "tree-restored", "data": {"count": 1}}, "put back after the tests: 1 file"),
         ({"event": "gate-waited", "data": {"gate": "gpu", "seconds": 12}}, "waited for the gpu gate  12.0 s"),
         (
             {"event": "gate-waited", "data": {"gate": "build", "seconds": 12, "behind": 2}},
@@ -171,6 +178,14 @@ def test_an_invalid_episode_says_why_first_and_again_beside_its_validity() -> No
     assert "validity    invalid: no line holds [GPU PERDISPATCH]" in shown
     assert "verdict  inconclusive: no pair" in shown
     assert result_line(episode) == "a1  -  DONE  The instrument never fired."
+
+
+def test_an_episode_that_reused_a_measurement_says_whose_it_is() -> None:
+    told = Interval(change=0.05, low=0.01, high=0.09, verdict="faster", reused_from="e-7")
+    shown = "\n".join(
+        details(Episode(id="a1", campaign="c", phase="DONE", verdict=Verdict(valid=True, throughput=told)))
+    )
+    assert "  reused   measured in episode e-7, where it counts as a signal" in shown
 
 
 def test_a_measured_episode_says_from_how_much_and_how() -> None:

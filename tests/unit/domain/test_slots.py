@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.domain.slots import PAST_SESSION, Slots, default_buffer, free
+from orchestrator.domain.slots import PAST_SESSION, Slots, default_buffer, free, holds_one
 from runner_agent.protocol import STAGES
 
 PIPELINED = Slots(agent=4, build=1, buffer=2)
@@ -52,3 +52,15 @@ def test_however_attempts_go_on_no_more_are_there_than_slots_and_buffer_allow(
         assert len(stages) < slots.agent + slots.past_most
         if which < len(stages):
             stages[which : which + 1] = [stage] if stage else []
+
+
+@pytest.mark.parametrize(
+    ("agent", "buffer", "one"),
+    [(1, None, True), (1, 0, True), (1, 1, False), (2, None, False), (2, 0, False)],
+)
+def test_a_machine_holds_one_attempt_where_none_begins_beside_another(
+    agent: int, buffer: int | None, one: bool
+) -> None:
+    assert holds_one(agent, buffer) == one
+    slots = Slots(agent=agent, buffer=default_buffer(agent) if buffer is None else buffer)
+    assert one == all(free(slots, [stage]) == 0 for stage in STAGES)

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from runner_agent import journal
-from runner_agent.aside import Aside, descendants
+from runner_agent.aside import Aside, descendants, narrowed
 from runner_agent.isolation import Register
 from runner_agent.journal import Journal
 
@@ -96,7 +98,7 @@ def measured(folder: Path, made: Aside, pid: int, isolation: str) -> Iterator[tu
         yield mark.cores
 
 
-def test_every_thread_leaves_the_cores_at_idle_priority_and_comes_back(tmp_path: Path) -> None:
+def test_every_thread_leaves_the_cores_at_idle_priority_and_gets_its_priority_back(tmp_path: Path) -> None:
     with busy(tmp_path) as pid:
         made = aside(tmp_path)
         assert not made.start(on).towards
@@ -104,11 +106,27 @@ def test_every_thread_leaves_the_cores_at_idle_priority_and_comes_back(tmp_path:
             left = frozenset(set(CORES) - set(kept)) or frozenset(CORES)
             assert cores_and_policies(pid) == {(left, os.SCHED_IDLE)}
         policy = os.SCHED_OTHER if os.geteuid() == 0 else os.SCHED_IDLE
-        until(lambda: made.look(pid) == 0.0 and cores_and_policies(pid) == {(frozenset(CORES), policy)})
+        until(lambda: made.look(pid) == 0.0 and cores_and_policies(pid) == {(left, policy)})
         made.close()
     (told,) = journal.read(tmp_path / "events.jsonl")
     assert (told["event"], told["for"]) == ("moved-aside", ["b"])
     assert os.sched_getaffinity(0) == set(CORES)
+
+
+@pytest.mark.parametrize(
+    ("has", "wanted", "goes_to"),
+    [
+        ({0, 1, 2, 3}, (0, 1, 2), (0, 1, 2)),
+        ({0, 1}, (0, 1, 2, 3), (0, 1)),
+        ({0}, (0, 1), (0,)),
+        ({3}, (0, 1, 2), (0,)),
+        ({2, 3}, (0, 1, 2), (2,)),
+    ],
+)
+def test_nothing_that_runs_ever_gets_more_cores_than_it_may_have_counted(
+    has: set[int], wanted: tuple[int, ...], goes_to: tuple[int, ...]
+) -> None:
+    assert narrowed(has, wanted) == goes_to
 
 
 def test_a_thread_that_moves_itself_back_is_moved_again(tmp_path: Path) -> None:

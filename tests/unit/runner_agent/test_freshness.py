@@ -135,10 +135,11 @@ def test_a_note_names_programs_and_libraries_and_no_other_file(tmp_path: Path) -
     file(tree / "target" / "release" / "app.d")
     (tree / "linked").symlink_to("target/release/app")
     file(tree / ".git" / "hooks" / "post-commit", mode=0o755)
+    file(tree / "bin" / "tool", mode=0o755)
 
     noted = freshness.note(tree)
 
-    assert sorted(noted) == ["target/release/app", "target/release/deps/app-1f", "target/release/deps/libengine.rlib"]
+    assert sorted(noted) == ["bin/tool", "target/release/app", "target/release/deps/app-1f"]
     assert noted["target/release/app"] == noted["target/release/deps/app-1f"]
 
 
@@ -166,6 +167,20 @@ def test_new_programs_of_tests_do_not_count_as_rewritten(tmp_path: Path) -> None
     file(tree / "target" / "release" / "deps" / "app_tests-2e", ELF, mode=0o755)
 
     assert freshness.rewritten(tree, noted) == ()
+
+
+def test_a_note_names_in_cargos_folders_what_came_since_the_build_began_too(tmp_path: Path) -> None:
+    tree = built(tmp_path)
+    deps = tree / "target" / "release" / "deps"
+    before = file(deps / "libbefore.rlib", b"!<arch>\n").lstat()
+    after = file(deps / "libafter.rlib", b"!<arch>\n")
+    while after.lstat().st_ctime_ns == before.st_ctime_ns:
+        after.touch()
+
+    noted = freshness.note(tree, since_ns=before.st_ctime_ns)
+
+    assert "target/release/deps/libafter.rlib" in noted
+    assert "target/release/deps/libbefore.rlib" not in noted
 
 
 def test_programs_that_the_bases_tests_left_may_be_linked_anew(tmp_path: Path) -> None:

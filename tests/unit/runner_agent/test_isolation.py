@@ -37,6 +37,7 @@ def never() -> None:
 @pytest.mark.parametrize(
     ("siblings", "taken", "kept"),
     [
+        ((), (), ()),
         (((0,),), (), ()),
         (((0,), (1,)), (), (1,)),
         (((0,), (1,)), (1,), (1,)),

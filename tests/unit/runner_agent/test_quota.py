@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from runner_agent.quota import Count, Disk, floor_bytes, is_due, is_low
+from runner_agent.quota import Count, Disk, floor_bytes, is_due, is_low, written
 
 GIB = 1 << 30
 
@@ -49,3 +51,13 @@ def test_counting_costs_little_and_comes_in_time(
 def test_the_floor_is_a_gibibyte_or_a_share_of_a_small_disk(disk: Disk, low: bool) -> None:
     assert is_low(disk) is low
     assert floor_bytes(disk) <= GIB
+
+
+def test_of_a_tree_in_layers_only_what_was_written_counts(tmp_path: Path) -> None:
+    tree, layers = tmp_path / "tree", tmp_path / "layers"
+    assert written(tree, layers) == tree
+    (layers / "judged").mkdir(parents=True)
+    assert written(tree, layers) == tree
+    (layers / "tree").mkdir()
+    assert written(tree, layers) == layers / "tree"
+    assert written(tree, None) == tree

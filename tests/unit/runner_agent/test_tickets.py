@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner_agent import locks, tickets
-from runner_agent.tickets import Place, Rule, Ticket, of_capacity, of_devices
+from runner_agent.tickets import OF_DEVICES, Place, Rule, Ticket, of_capacity
 
 WAIT_S = 60.0
 DEVICES = ("", "a", "b")
@@ -28,7 +28,7 @@ def gives_up() -> None:
 
 def turns(line: list[Ticket], rule: Rule) -> set[int]:
     """The numbers of the live tickets that have their turn."""
-    return {own.number for place, own in enumerate(line) if not rule(own, line[:place])}
+    return {own.number for place, own in enumerate(line) if not rule.in_the_way(own, line[:place])}
 
 
 def conflict(one: Ticket, other: Ticket) -> bool:
@@ -44,14 +44,14 @@ lines = st.lists(st.sampled_from(DEVICES), max_size=8).map(
 def test_whoever_ends_or_dies_no_two_share_a_device_and_nobody_gets_past_one_before_it(
     line: list[Ticket], ends: list[int]
 ) -> None:
-    before = turns(line, of_devices)
+    before = turns(line, OF_DEVICES)
     for end in ends:
-        held = [ticket for ticket in line if ticket.number in turns(line, of_devices)]
+        held = [ticket for ticket in line if ticket.number in turns(line, OF_DEVICES)]
         assert not any(conflict(one, other) for one in held for other in held if one is not other)
         for ticket in held:
             assert not any(conflict(ticket, each) for each in line if each.number < ticket.number)
         line = line[:end] + line[end + 1 :]
-        after = turns(line, of_devices)
+        after = turns(line, OF_DEVICES)
         # Who has its turn keeps it, whoever is gone.
         assert before & {ticket.number for ticket in line} <= after
         before = after
@@ -61,8 +61,8 @@ def test_whoever_ends_or_dies_no_two_share_a_device_and_nobody_gets_past_one_bef
 def test_who_wants_all_devices_is_served_before_all_that_came_after_it(line: list[Ticket]) -> None:
     served: list[Ticket] = []
     while line:
-        first = next(ticket for ticket in line if ticket.number in turns(line, of_devices))
-        last = [ticket for ticket in line if ticket.number in turns(line, of_devices)][-1]
+        first = next(ticket for ticket in line if ticket.number in turns(line, OF_DEVICES))
+        last = [ticket for ticket in line if ticket.number in turns(line, OF_DEVICES)][-1]
         # Even if those that hold a device always end in the worst order.
         served.append(last)
         line = [ticket for ticket in line if ticket is not last]
@@ -75,6 +75,19 @@ def test_who_wants_all_devices_is_served_before_all_that_came_after_it(line: lis
 @given(line=lines, count=st.integers(1, 4))
 def test_of_a_capacity_the_first_that_live_have_their_turn(line: list[Ticket], count: int) -> None:
     assert turns(line, of_capacity(count)) == {ticket.number for ticket in line[:count]}
+
+
+@given(line=lines, count=st.integers(1, 4), gone=st.sets(st.integers(1, 8)))
+def test_nobody_sleeps_through_its_turn(line: list[Ticket], count: int, gone: set[int]) -> None:
+    """Who comes to have its turn was woken: one of those that it listened to is gone."""
+    if not line:
+        return
+    *others, own = line
+    left = [ticket for ticket in others if ticket.number not in gone]
+    for rule in (OF_DEVICES, of_capacity(count)):
+        listened_to = rule.in_the_way(own, others)[-rule.side_by_side :]
+        if listened_to and not rule.in_the_way(own, left):
+            assert gone & {ticket.number for ticket in listened_to}
 
 
 @given(number=st.integers(0, 10**9), device=st.sampled_from(["", "gpu-0", "gpu-1.2"]))
@@ -110,23 +123,23 @@ def test_who_sees_a_dead_ticket_removes_it_and_goes_on(tmp_path: Path) -> None:
     (tmp_path / ".next").touch()
     place = Place(tmp_path, "", gives_up)
     assert place.ticket.number == 4
-    assert place.wait(of_devices, gives_up) == 0
+    assert place.wait(OF_DEVICES, gives_up) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["4", "arrival"]
 
 
 def test_who_gives_up_leaves_the_line_to_those_behind_it(tmp_path: Path) -> None:
     holder, quitter, last = (Place(tmp_path, "", gives_up) for _ in range(3))
     with pytest.raises(InterruptedError, match=NEVER):
-        quitter.wait(of_devices, gives_up)
+        quitter.wait(OF_DEVICES, gives_up)
     quitter.leave()
     holder.leave()
-    assert last.wait(of_devices, gives_up) == 0
+    assert last.wait(OF_DEVICES, gives_up) == 0
 
 
 def test_turns_are_given_in_the_order_of_arrival(tmp_path: Path) -> None:
     order: list[int] = []
     places = [Place(tmp_path, "", gives_up) for _ in range(8)]
-    threads = [threading.Thread(target=_pass, args=(place, of_devices, order.append)) for place in places[1:]]
+    threads = [threading.Thread(target=_pass, args=(place, OF_DEVICES, order.append)) for place in places[1:]]
     for thread in reversed(threads):
         thread.start()
     places[0].leave()

@@ -170,7 +170,16 @@ def test_an_attempt_is_told_how_many_may_build_on_its_machine(rig: Rig) -> None:
     (one,) = rig.submit_accepted()
     spec = rig.runners["local"].attempts[rig.up_to("RUNNING", one)].spec
     assert spec is not None
-    assert spec.build_slots == 3
+    assert (spec.build_slots, spec.alone) == (3, False)
+
+
+def test_an_attempt_is_told_that_it_has_its_machine_alone(rig: Rig) -> None:
+    with rig.store.writing() as session:
+        session.get_one(RunnerRow, "local").agent_slots = 1
+    (one,) = rig.submit_accepted()
+    spec = rig.runners["local"].attempts[rig.up_to("RUNNING", one)].spec
+    assert spec is not None
+    assert spec.alone
 
 
 def test_what_no_report_had_brought_is_heard_before_the_runner_may_forget_it(rig: Rig) -> None:
