@@ -62,7 +62,8 @@ def held(lab: Lab) -> dict[str, Json]:
     """Two that are faster, measured until that is settled and held to the output of the base."""
     campaign = lab.campaign.with_name("held.toml")
     measured = 'equal = ["[GPU OUTPUT]"]\n[smoke.measure]\nmode = "adaptive"\nmax_s = 600'
-    campaign.write_text(CAMPAIGN.replace("[smoke.measure]\nrounds = 2", measured))
+    named = CAMPAIGN.replace('name = "toy"', 'name = "held"')
+    campaign.write_text(named.replace("[smoke.measure]\nrounds = 2", measured))
     names = ("doer", "cheater")
     ids = lab.matins.submit(campaign, *(f"replay:{name}" for name in names))
     ended = lab.matins.wait_until_ended(ids, ALL_END_WITHIN_S)
