@@ -16,7 +16,8 @@ from tests.orchestrator import free_port, wait_for
 
 HERE = Path(__file__).parent
 PROGRAMS = HERE.parents[2] / ".venv-buildbot" / "bin"
-LOCKED = {"agent": "agent", "build": "build", "lint": "build", "gpu": "gpu"}
+STEPS = (("sync", None), ("agent", "agent"), ("build lint", "build"), ("gpu", "gpu"), ("pull", None))
+"""The phases of each step, and its lock."""
 BESIDE_AGENTS = 4
 """One that builds, two that wait for the GPU, one that has it: what Matins allows beside its agents, too."""
 START_LIMIT_S = 60.0
@@ -53,12 +54,12 @@ def run(folder: Path, repo: Path, episodes: Sequence[Episode], shape: Shape) -> 
 def _plan(folder: Path, episodes: Sequence[Episode], shape: Shape, lanes: int) -> dict[str, int]:
     """Leaves the plan as a file. Percent signs stand for Buildbot's own properties, that a build brings with it."""
     any_one = Episode(name="%(prop:episode)s", turn_s=0.0, crate="%(prop:crate)s", line="%(prop:line)s")
-    reset = ("reset", ("git", "reset", "--quiet", "--hard"))
-    waits = [(command[2], command) for command in serial.commands(any_one, shape)]
-    steps = [
-        (name, ["%(prop:turn_s)s" if word == "0.000" else word for word in command], LOCKED.get(name))
-        for name, command in (reset, *waits)
-    ]
+    commands = {
+        command[2]: ["%(prop:turn_s)s" if word == "0.000" else word for word in command]
+        for command in serial.commands(any_one, shape)
+    }
+    steps = [("reset", [["git", "reset", "--quiet", "--hard"]], None)]
+    steps += [(name, [commands[phase] for phase in name.split()], lock) for name, lock in STEPS]
     plan = {"port": free_port(), "lanes": lanes, "slots": shape.slots}
     asked = [
         {"episode": each.name, "turn_s": f"{each.turn_s:.3f}", "crate": each.crate, "line": each.line}
