@@ -24,9 +24,9 @@ def explain_busy(fleet: FleetState, runner: Runner) -> str:
     if not past:
         return f"is busy: {taken}"
     where = ", ".join(f"{each.id} in {_stage(fleet, each)}" for each in past)
-    if len(past) < runner.slots.past_most:
+    if not slots.is_full(runner.slots, [_stage(fleet, each) for each in past]):
         return f"is busy: {taken}; past their sessions: {where}"
-    return f"is busy: no more than {runner.slots.past_most} may be past their sessions ({where}); {taken}"
+    return f"is busy: too many are past their sessions ({where}); {taken}"
 
 
 def _stage(fleet: FleetState, episode: Episode) -> str | None:

@@ -66,7 +66,7 @@ def test_it_is_told_who_holds_the_slots_and_who_is_past_them() -> None:
 
 def test_it_is_told_that_too_many_wait_for_the_device() -> None:
     text = told(at_work("session", "build", "smoke", "smoke", "smoke", on=runner(agent_slots=2)))
-    assert "local is busy: no more than 4 may be past their sessions (r1 in build, r2 in smoke," in text
+    assert "local is busy: too many are past their sessions (r1 in build, r2 in smoke," in text
     assert "r4 in smoke); 1 of 2 agent slots held (r0)." in text
 
 
