@@ -230,6 +230,9 @@ class Smoke:
         default="shared", description='isolation = "shared" or isolation = "quiet"'
     )
     reuse: bool = Field(default=False, description="reuse = true or reuse = false")
+    preload: tuple[Line, ...] = Field(
+        default=(), max_length=100, description='a list of paths of files: preload = ["weights/7b.gguf"]'
+    )
     measure: Measure = Field(default_factory=Measure, description="a table: [smoke.measure]")
 
 

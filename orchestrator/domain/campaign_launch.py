@@ -134,6 +134,7 @@ def _smoke(campaign: Campaign) -> protocol.Smoke:
         must_print=smoke.must_print,
         equal=smoke.equal,
         ceiling_tok_s=smoke.ceiling_tok_s,
+        preload=smoke.preload,
         measure=protocol.Measure(
             mode=smoke.measure.mode,
             rounds=smoke.measure.rounds,

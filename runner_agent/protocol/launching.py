@@ -92,7 +92,8 @@ class Measure:
 class Smoke:
     """The smoke test, run with a cleared environment plus `env`. `throughput` and `dispatches` name a format or are a
     regular expression. `equal`: texts that mark lines which both sides of a round must print alike. `ceiling_tok_s` is
-    what the device cannot exceed."""
+    what the device cannot exceed. `preload`: files that it will read, of the tree or, by absolute paths, of the
+    machine."""
 
     command: Command
     env: dict[str, str] = field(default_factory=dict[str, str])
@@ -101,6 +102,7 @@ class Smoke:
     must_print: tuple[str, ...] = ()
     equal: tuple[str, ...] = ()
     ceiling_tok_s: float | None = None
+    preload: tuple[str, ...] = ()
     measure: Measure = field(default_factory=Measure)
 
 

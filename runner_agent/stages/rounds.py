@@ -63,12 +63,12 @@ class Rounds:
 
     def prepare(self) -> None:
         """What can be done before the device is ours, so that it does not wait: both trees are counted, and their
-        programs read into memory."""
+        programs and what the campaign says they load are read into memory."""
         context = self._context
         for side in ("baseline", "candidate") if context.found.base_built else ("candidate",):
             tree = self._tree(side)
             context.seam.expect("smoke", tree, context.scratch(f"smoke-{side}"))
-            read_ahead(tree / name for name in context.found.fresh.programs)
+            read_ahead(tree / name for name in (*context.found.fresh.programs, *self._smoke.preload))
 
     def run(self) -> StageEnd:
         """Stops early at a candidate that does not end well, and begins no round after `max_s`."""

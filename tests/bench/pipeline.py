@@ -2,7 +2,7 @@
 
 The same episodes (`--seed`) run one phase after another, with cold and with warm builds; on Buildbot; and on Matins.
 Agents, syncing, pulling and the GPU are timed waits at `--scale`; builds are real cargo on a generated workspace, sized
-so that a cold build takes about as long at that scale as the founder's 360 s. The serial ways run the first `--serial`
+so that a cold build with clippy takes about 360 s at that scale. The serial ways run the first `--serial`
 episodes. Takes about twelve minutes; `--only matins` leaves the others out. Buildbot: `make .venv-buildbot/.stamp`.
 """
 

@@ -78,6 +78,7 @@ equal = ["[OUT]"]
 ceiling_tok_s = 900
 isolation = "quiet"
 reuse = true
+preload = ["weights/7b.gguf", "/srv/models/7b.gguf"]
 measure = { mode = "adaptive", max_s = 60, alpha = 0.01, smallest_effect = 0.03 }
 """
 FILES = {
@@ -130,6 +131,7 @@ def test_the_whole_campaign_reaches_the_runner(campaign: Campaign) -> None:
     assert spec.smoke.measure == protocol.Measure(mode="adaptive", max_s=60, alpha=0.01, smallest_effect=0.03)
     assert (spec.smoke.equal, spec.smoke.ceiling_tok_s) == (("[OUT]",), 900)
     assert spec.reuse
+    assert spec.smoke.preload == ("weights/7b.gguf", "/srv/models/7b.gguf")
     assert spec.network == "none"
     assert spec.hide == ("/home/me/.matins",)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.bench import workspace_gen
 
 CRATES = 10
-FUNCTIONS = 60
+FUNCTIONS = 150
 
 TIMED = """#!/bin/sh
 # NAME COMMAND…: runs the command and says when it began and ended.
