@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from runner_agent import btrfs, files, layers
-from runner_agent.hello import boot_id
+from runner_agent.boot import boot_id
 from runner_agent.home import Home
 from runner_agent.layers import Layers
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
@@ -11,15 +10,15 @@ from sqlmodel import Session, and_, col, or_, select
 
 from orchestrator.domain.actions import BeginPreflight
 from orchestrator.domain.episode import Acceptance, CampaignFacts, EpisodeKind
-from orchestrator.domain.phases import ENDED, Phase
+from orchestrator.domain.phases import ENDED
 from orchestrator.domain.proof import Proof, Proofs, drivers_of, sort_out
 from orchestrator.domain.runner import Runner, Service
-from orchestrator.store.changes import log_event, log_runner_event
+from orchestrator.store.changes import log_runner_event
 from orchestrator.store.convert import to_runner
 from orchestrator.store.health import OURSELVES
+from orchestrator.store.pinned import queue_pinned
 from orchestrator.store.tables import AcceptanceRow, AttemptRow, CampaignRow, EpisodeRow, RunnerRow
 
-AGENT = "preflight"
 SHOWN_MAX = 50
 """Campaigns that `runner show` lists: the newest."""
 
@@ -64,22 +63,8 @@ def begin_preflight(session: Session, action: BeginPreflight, now: datetime) -> 
     known = session.get(AcceptanceRow, (campaign.id, row.name, drivers_of_row(row)))
     if known is not None or _is_live(session, action):
         return False
-    episode = EpisodeRow(
-        id=secrets.token_hex(6),
-        campaign_id=campaign.id,
-        kind=str(EpisodeKind.PREFLIGHT),
-        agent=AGENT,
-        phase=str(Phase.QUEUED),
-        phase_since=now,
-        submitted_at=now,
-        submitter=OURSELVES,
-        pinned_runner=row.name,
-    )
-    session.add(episode)
-    session.flush()
     reason = f"campaign {campaign.name} is unproven on {row.name} as it is now"
-    told = {"campaign": campaign.name, "agent": AGENT, "runner": row.name, "by": OURSELVES, "reason": reason}
-    log_event(session, episode.id, "episode-submitted", now=now, data=told)
+    queue_pinned(session, EpisodeKind.PREFLIGHT, campaign, row.name, actor=OURSELVES, reason=reason, now=now)
     return True
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from datetime import datetime
 
 from sqlmodel import Session, col, select
@@ -11,14 +10,13 @@ from sqlmodel.sql.expression import SelectOfScalar
 from orchestrator.domain.actions import BeginCanary
 from orchestrator.domain.episode import Acceptance, EpisodeKind
 from orchestrator.domain.health import Finding
-from orchestrator.domain.phases import ENDED, Phase
+from orchestrator.domain.phases import ENDED
 from orchestrator.domain.reasons import EndReason, meaning
 from orchestrator.domain.runner import Service
-from orchestrator.store.changes import log_event, log_runner_event
+from orchestrator.store.changes import log_runner_event
 from orchestrator.store.health import OURSELVES, move_health
+from orchestrator.store.pinned import queue_pinned
 from orchestrator.store.tables import CampaignRow, EpisodeRow, RunnerRow
-
-AGENT = "canary"
 
 
 def begin_canary(session: Session, action: BeginCanary, now: datetime, actor: str = OURSELVES) -> EpisodeRow | None:
@@ -27,22 +25,16 @@ def begin_canary(session: Session, action: BeginCanary, now: datetime, actor: st
     retired = session.get_one(RunnerRow, action.runner).service == Service.RETIRED
     if retired or campaign.acceptance != Acceptance.ACCEPTED or live_canary(session, action.runner, action.gpu):
         return None
-    row = EpisodeRow(
-        id=secrets.token_hex(6),
-        campaign_id=campaign.id,
-        kind=str(EpisodeKind.CANARY),
-        agent=AGENT,
-        phase=str(Phase.QUEUED),
-        phase_since=now,
-        submitted_at=now,
-        submitter=actor,
-        pinned_runner=action.runner,
-        pinned_gpu=action.gpu,
+    row = queue_pinned(
+        session,
+        EpisodeKind.CANARY,
+        campaign,
+        action.runner,
+        gpu=action.gpu,
+        actor=actor,
+        reason=action.reason,
+        now=now,
     )
-    session.add(row)
-    session.flush()
-    told = {"campaign": campaign.name, "agent": AGENT, "runner": action.runner, "by": actor, "reason": action.reason}
-    log_event(session, row.id, "episode-submitted", now=now, data=told)
     asked = {"episode": row.id, "device": action.gpu, "campaign": campaign.name, "reason": action.reason}
     log_runner_event(session, action.runner, "canary-begun", actor=actor, now=now, data=asked)
     return row

@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator.machines.local import LocalLink
 from runner_agent import files
-from runner_agent.hello import boot_id
+from runner_agent.boot import boot_id
 from runner_agent.protocol import Command, LaunchSpec, Measure, Smoke
 from runner_agent.snapshots import Facts, Method
 from tests.bench import workspace_gen

@@ -138,6 +138,21 @@ def test_a_base_stays_while_a_tree_that_can_be_graded_lies_on_it(home: Home) -> 
     assert evicted(home) == ["key"]
 
 
+def test_a_base_that_is_made_anew_gives_up_its_name_and_stays_under_who_lies_on_it(home: Home) -> None:
+    acknowledge(home, "lost", 1)
+    begin(home, "ended", base="key")
+    (home.attempt("ended").layers / "judged").mkdir(parents=True)
+    for base in ("key", "other"):
+        retention.set_aside(home, home.base(base))
+    assert there(home) == {"attempts/lost", "attempts/ended", "bases/key.aside-1", "mirrors/0123.git"}
+    assert evicted(home) == ["0123.git"]
+    home.base("key").tree.mkdir(parents=True)
+    retention.set_aside(home, home.base("key"))
+    assert {"bases/key.aside-1", "bases/key.aside-2"} <= there(home)
+    acknowledge(home, "ended", 1)
+    assert "key.aside-1" in evicted(home)
+
+
 def test_what_the_maker_of_a_base_counted_is_believed(home: Home) -> None:
     files.write_json(home.base("key").ready, {"build": "ok", "bytes": 50 * GIB})
     assert evicted(home, 51 * GIB) == []
