@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from runner_agent import btrfs, clock, fences, locks, quota
 from runner_agent.files import read_json, remove_tree
-from runner_agent.home import BaseFolder, Home, is_name
+from runner_agent.home import AttemptFolder, BaseFolder, Home, is_name
 from runner_agent.protocol import AttemptStatus, from_json
 
 MARK_S = 30 * 86400.0
@@ -168,14 +168,12 @@ def _in_use(home: Home) -> Callable[[Path], bool]:
         if folder.acknowledged.exists() or folder.tombstone.exists():
             continue
         wants_base = locks.is_held(folder.alive) or folder.layers.is_dir()
-        try:
-            spec: Any = read_json(folder.launch)
-            used.add(home.mirror(spec["repo_url"]))
-            if wants_base:
-                used.add(home.base(spec["base_key"]).root)
-        except (OSError, ValueError, TypeError, KeyError):
+        uses = _told_uses(home, folder)
+        if uses is None:
             unknown["mirrors"] = True
             unknown["bases"] |= wants_base
+        else:
+            used |= {*uses} if wants_base else {uses[0]}
     return lambda path: path in used or _made_as(path) in used or unknown[path.parent.name]
 
 
@@ -183,15 +181,20 @@ def _is_lain_on(home: Home, base: BaseFolder) -> bool:
     """Whether trees of an attempt have it as their lower layer, or it cannot be known."""
     for name in _names(home.attempts):
         folder = home.attempt(name)
-        if not folder.layers.is_dir():
-            continue
-        try:
-            spec: Any = read_json(folder.launch)
-            if home.base(spec["base_key"]) == base:
+        if folder.layers.is_dir():
+            uses = _told_uses(home, folder)
+            if uses is None or uses[1] == base.root:
                 return True
-        except (OSError, ValueError, TypeError, KeyError):
-            return True
     return False
+
+
+def _told_uses(home: Home, folder: AttemptFolder) -> tuple[Path, Path] | None:
+    """The mirror and the base that an attempt uses; None where it does not tell."""
+    try:
+        spec: Any = read_json(folder.launch)
+        return home.mirror(spec["repo_url"]), home.base(spec["base_key"]).root
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
 
 
 def _made_as(path: Path) -> Path:
