@@ -3,7 +3,6 @@ does not matter. Off unless the setting `failpoints` names one: `reach` then cos
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Mapping
@@ -91,7 +90,8 @@ def arm(text: str) -> None:
 def reach(name: str) -> None:
     """This process has come to the point `name`: it ends or stops here if that was asked for, once per process."""
     if _armed and name in _armed and _is_due(name):
-        os.kill(os.getpid(), SIGNALS[_armed[name].action])
+        # To this thread: one sent to the process may be taken by another, and this one would go on a little.
+        signal.pthread_kill(threading.get_ident(), SIGNALS[_armed[name].action])
 
 
 def _is_due(name: str) -> bool:

@@ -7,8 +7,8 @@ or SIGSTOP. A line that fires is gone before it does, so that it fires once.
 
 from __future__ import annotations
 
-import os
 import signal
+import threading
 
 from runner_agent import files, locks
 from runner_agent.home import Home
@@ -49,7 +49,8 @@ def reach(home: Home, name: str) -> None:
         if left is not None:
             files.write_atomically(home.failpoints, left.encode())
     if action is not None:
-        os.kill(os.getpid(), action)
+        # To this thread: one sent to the process may be taken by another, and this one would go on a little.
+        signal.pthread_kill(threading.get_ident(), action)
 
 
 def pass_by(text: str, name: str) -> tuple[signal.Signals | None, str | None]:
