@@ -37,6 +37,11 @@ def _empty_json() -> Any:
     return Field(default_factory=dict, sa_column=Column(JSON(none_as_null=True), nullable=False))
 
 
+def _uncounted(name: str, column: str) -> Index:
+    """Of the rows that the roll-ups lack: few at any time, however long the table is."""
+    return Index(name, column, sqlite_where=text("NOT counted"), postgresql_where=text("NOT counted"))
+
+
 class CampaignRow(SQLModel, table=True):
     """A campaign as it was submitted: file, attachments and resolved commit. `key` is their hash: the same submission
     twice is the same campaign, with one preflight."""
@@ -62,10 +67,10 @@ class CampaignRow(SQLModel, table=True):
 class EpisodeRow(SQLModel, table=True):
     """`agent_spec` is `runner_agent.protocol.Agent` without secrets; `result` the summary of the verdict,
     `retry_of` the ended episode that someone asked to have tried afresh; `pinned_runner` and `pinned_gpu` where alone
-    a canary may run, or a preflight of one machine."""
+    a canary may run, or a preflight of one machine; `counted`: its end is in the roll-ups."""
 
     __tablename__: ClassVar[Any] = "episode"
-    __table_args__ = (Index("episode_served", "submitter", "started_at"),)
+    __table_args__ = (Index("episode_served", "submitter", "started_at"), _uncounted("episode_uncounted", "ended_at"))
 
     id: str = Field(primary_key=True)
     campaign_id: str = Field(foreign_key="campaign.id", index=True)
@@ -91,12 +96,14 @@ class EpisodeRow(SQLModel, table=True):
     retry_of: str | None = None
     pinned_runner: str = ""
     pinned_gpu: str = ""
+    counted: bool = False
 
 
 class AttemptRow(SQLModel, table=True):
     """One try, on the device `gpu` or on any; `drivers`: what its runner had when it was launched
     (`drivers_fingerprint`). At most one of an episode is live: the partial index holds that against any bug above
-    it."""
+    it. `counted`: that it was made is in the roll-ups; `costed`: all that it cost is in the ledger, and it costs no
+    more."""
 
     __tablename__: ClassVar[Any] = "attempt"
     __table_args__ = (
@@ -107,6 +114,13 @@ class AttemptRow(SQLModel, table=True):
             unique=True,
             sqlite_where=text("ended IS NULL"),
             postgresql_where=text("ended IS NULL"),
+        ),
+        _uncounted("attempt_uncounted", "created_at"),
+        Index(
+            "attempt_uncosted",
+            "runner",
+            sqlite_where=text("NOT costed"),
+            postgresql_where=text("NOT costed"),
         ),
     )
 
@@ -126,6 +140,8 @@ class AttemptRow(SQLModel, table=True):
     ended: str | None = None
     ended_at: datetime | None = _moment(nullable=True)
     acknowledged_at: datetime | None = _moment(nullable=True)
+    counted: bool = False
+    costed: bool = False
 
 
 class AcceptanceRow(SQLModel, table=True):
@@ -149,7 +165,8 @@ class RunnerRow(SQLModel, table=True):
     `wake` is the `domain.wake.WakeAttempt` under way. The other moments are those of `domain.power.PowerFacts`.
     `buffer_slots`: None where it follows from `agent_slots` (`domain.slots`).
     `devices`: by deviceUUID, what an operator or a judge said of a device (`convert.to_devices`). `canary_why`: why a
-    canary is due, empty if none is."""
+    canary is due, empty if none is. `meter`: the newest `runner_agent.protocol.Meter` that it reported, `readings` the
+    newest `Readings`, which came at `readings_at`. `settled_until`: what it cost up to then is in the ledger."""
 
     __tablename__: ClassVar[Any] = "runner"
 
@@ -198,13 +215,20 @@ class RunnerRow(SQLModel, table=True):
     devices: dict[str, dict[str, Any]] = _empty_json()
     canary_why: str = ""
     canaried_at: datetime | None = _moment(nullable=True)
+    meter: dict[str, Any] | None = _json(nullable=True)
+    readings: dict[str, Any] | None = _json(nullable=True)
+    readings_at: datetime | None = _moment(nullable=True)
+    settled_until: datetime | None = _moment(nullable=True)
 
 
 class WakeRow(SQLModel, table=True):
     """A wake that has ended: `domain.wake.WakeRecord`. `failed_stage` is None exactly if it was ready."""
 
     __tablename__: ClassVar[Any] = "wake"
-    __table_args__ = (UniqueConstraint("runner", "started_at", name="wake_once"),)
+    __table_args__ = (
+        UniqueConstraint("runner", "started_at", name="wake_once"),
+        _uncounted("wake_uncounted", "ended_at"),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     runner: str = Field(foreign_key="runner.name", index=True)
@@ -219,6 +243,7 @@ class WakeRow(SQLModel, table=True):
     boot_id: str = ""
     probe: bool = False
     gpu: int = 0
+    counted: bool = False
 
 
 class OutboxRow(SQLModel, table=True):
@@ -229,6 +254,7 @@ class OutboxRow(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("kind", "attempt_id", name="outbox_once"),
         UniqueConstraint("kind", "runner", "begun", name="outbox_power_once"),
+        _uncounted("outbox_uncounted", "done_at"),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -242,6 +268,7 @@ class OutboxRow(SQLModel, table=True):
     tries: int = 0
     error: str = ""
     done_at: datetime | None = _moment(nullable=True)
+    counted: bool = False
 
 
 class EventRow(SQLModel, table=True):
@@ -291,3 +318,112 @@ class ChunkRow(SQLModel, table=True):
     length: int
     merged_start: int = Field(sa_type=BigInteger)
     text: str
+
+
+class SpanRow(SQLModel, table=True):
+    """What a runner was shown as (`domain.runner.SHOWN_STATES`), and what it drew power as (`accounting.values.Draw`),
+    from `started_at` to `ended_at`; None: it still is. At most one of a runner is open."""
+
+    __tablename__: ClassVar[Any] = "span"
+    __table_args__ = (
+        UniqueConstraint("runner", "started_at", name="span_once"),
+        Index(
+            "span_one_open",
+            "runner",
+            unique=True,
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    runner: str = Field(foreign_key="runner.name", index=True)
+    state: str
+    draw: str
+    started_at: datetime = _moment()
+    ended_at: datetime | None = _moment(nullable=True)
+
+
+class WatchRow(SQLModel, table=True):
+    """One row: until when somebody watched, and how often. What happened after `at` is not known yet."""
+
+    __tablename__: ClassVar[Any] = "watch"
+
+    id: int = Field(default=1, primary_key=True)
+    at: datetime = _moment()
+    ticks: int = Field(default=0, sa_type=BigInteger)
+
+
+class EnergyRow(SQLModel, table=True):
+    """What instruments counted on a runner in an interval that is not settled yet: `accounting.values.Metered`."""
+
+    __tablename__: ClassVar[Any] = "energy"
+    __table_args__ = (UniqueConstraint("runner", "started_at", name="energy_once"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    runner: str = Field(foreign_key="runner.name", index=True)
+    started_at: datetime = _moment()
+    ended_at: datetime = _moment()
+    joules: float
+    whole: bool = False
+
+
+class CostRow(SQLModel, table=True):
+    """The ledger: what a day of a runner cost, by what it was for. `episode_id` and `attempt_id` are empty where no
+    episode is charged. Rows are only added to."""
+
+    __tablename__: ClassVar[Any] = "cost"
+    __table_args__ = (
+        UniqueConstraint(
+            "day", "runner", "episode_id", "attempt_id", "phase", "kind", "label", "reason", name="cost_once"
+        ),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    day: str = Field(index=True)
+    runner: str
+    episode_id: str = Field(default="", index=True)
+    attempt_id: str = Field(default="", index=True)
+    phase: str
+    kind: str
+    label: str
+    reason: str = ""
+    usd: float = 0.0
+    joules: float = 0.0
+    seconds: float = 0.0
+
+
+class TotalRow(SQLModel, table=True):
+    """A counter that never falls; `labels` is canonical JSON, `changed` rises with each change of any of them."""
+
+    __tablename__: ClassVar[Any] = "total"
+
+    metric: str = Field(primary_key=True)
+    labels: str = Field(primary_key=True)
+    value: float = 0.0
+    changed: int = Field(default=0, sa_type=BigInteger, index=True)
+
+
+class HistogramRow(SQLModel, table=True):
+    """`counts` as in `accounting.histogram.Histogram`; `exemplars`: per bucket, of the newest observation that named
+    an episode, `[episode_id, value, seconds since the epoch]`."""
+
+    __tablename__: ClassVar[Any] = "histogram"
+
+    metric: str = Field(primary_key=True)
+    labels: str = Field(primary_key=True)
+    counts: list[int] = _json()
+    total: float = 0.0
+    exemplars: dict[str, list[Any]] = _json()
+    changed: int = Field(default=0, sa_type=BigInteger, index=True)
+
+
+class GaugeRow(SQLModel, table=True):
+    """The newest value of something that an episode's end tells; an older one never replaces it."""
+
+    __tablename__: ClassVar[Any] = "gauge"
+
+    metric: str = Field(primary_key=True)
+    labels: str = Field(primary_key=True)
+    value: float = 0.0
+    at: datetime = _moment()
