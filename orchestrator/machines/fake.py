@@ -4,7 +4,8 @@ A test moves its attempts by hand: `await_checks`, `finish`, `die`, `log`. `unre
 `give_up` ends an attempt whose hidden checks never came; `grade` then resumes it, until `finish` or `die`. `lose` takes
 an attempt's folder away: it is reported as gone to whoever asks. `reboot` leaves each attempt the boot it began under.
 `commits`: what its mirrors hold, as (repository, commit). `against` holds what speaks against its sleep, besides
-attempts; once it said yes to `suspend` it takes no attempt until `wake` or `reboot`.
+attempts; once it said yes to `suspend` it takes no attempt until `wake` or `reboot`. Its `meter` and `readings` go with
+each report.
 """
 
 from __future__ import annotations
@@ -33,8 +34,10 @@ from runner_agent.protocol import (
     GradeRequest,
     Hello,
     LaunchSpec,
+    Meter,
     Prerequisite,
     PullRequest,
+    Readings,
     Report,
     ReportRequest,
     StageRecord,
@@ -63,6 +66,8 @@ class FakeLink:
         self.prerequisites: tuple[Prerequisite, ...] = ()
         self.commits: set[tuple[str, str]] = set()
         self._incoming: dict[str, bytes] = {}
+        self.meter: Meter | None = None
+        self.readings: Readings | None = None
 
     def hello(self) -> Hello:
         self._reach()
@@ -124,7 +129,15 @@ class FakeLink:
                     chunks.append(Chunk(attempt_id=attempt_id, stream=stream, offset=offset, data=text))
         statuses = tuple(self.attempts[name].status for name in sorted(self._listed()))
         gone = tuple(sorted(name for name in request.cursors if name not in self.attempts))
-        return Report(boot_id=self.boot_id, at=self.at, attempts=statuses, chunks=tuple(chunks), gone=gone)
+        return Report(
+            boot_id=self.boot_id,
+            at=self.at,
+            attempts=statuses,
+            chunks=tuple(chunks),
+            gone=gone,
+            meter=self.meter,
+            readings=self.readings,
+        )
 
     def cancel(self, request: AttemptRequest) -> AttemptStatus:
         self._reach()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from runner_agent.protocol.launching import Check
+from runner_agent.protocol.machine import Meter, Readings
 from runner_agent.protocol.words import EXIT_SCHEMA, SCHEMA, AttemptPhase, ExitReason, StageResult
 
 
@@ -73,13 +74,16 @@ class ReportRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """`gone`: attempts asked about that have no folder here and no process either, as was proven."""
+    """`gone`: attempts asked about that have no folder here and no process either, as was proven. `meter` and
+    `readings` are None from an agent of before there were any, and where nothing counts or tells."""
 
     boot_id: str
     at: str
     attempts: tuple[AttemptStatus, ...]
     chunks: tuple[Chunk, ...]
     gone: tuple[str, ...] = ()
+    meter: Meter | None = None
+    readings: Readings | None = None
     schema: str = SCHEMA
 
 

@@ -1,4 +1,4 @@
-"""What a runner says of its machine: `hello`, `suspend` and `doctor`."""
+"""What a runner says of its machine: `hello`, `suspend` and `doctor`, and its energy and readings in each `report`."""
 
 from __future__ import annotations
 
@@ -49,6 +49,47 @@ class Hello:
     macs: tuple[str, ...] = ()
     gates: tuple[str, ...] = ()
     schema: str = SCHEMA
+
+
+@dataclass(frozen=True, kw_only=True)
+class Meter:
+    """Energy counted on this machine since `epoch` began, an id made anew whenever counting began again, as after a
+    boot or a lost file; within one it only rises. `joules` per instrument ("gpu:<device>", "package:<zone>", "plug",
+    "battery"); `covered_s`: the seconds in which they counted; `at`: ISO 8601 UTC, the moment of the count. `whole`:
+    whether they see the whole machine; then `joules` holds that instrument alone."""
+
+    epoch: str
+    at: str
+    joules: dict[str, float]
+    covered_s: float
+    whole: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpuReading:
+    """One device at one moment; what it does not tell is None. `gpu`: its name in samples, such as card0 or nvidia0.
+    `utilization` is from 0 to 1."""
+
+    gpu: str
+    clock_hz: float | None = None
+    memory_clock_hz: float | None = None
+    power_w: float | None = None
+    temperature_c: float | None = None
+    utilization: float | None = None
+    memory_used_bytes: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Readings:
+    """What the machine's instruments show now. `power_w`: all that is measured, None where nothing is. The disk is that
+    of the runner's home; 0 where it does not tell."""
+
+    at: str
+    gpus: tuple[GpuReading, ...] = ()
+    power_w: float | None = None
+    load1: float | None = None
+    disk_free_bytes: int = 0
+    disk_size_bytes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
