@@ -58,13 +58,14 @@ SHOWN_STATES = (
 @dataclass(frozen=True, kw_only=True)
 class Prices:
     """USD per hour of hardware, watts asleep, idle and busy, USD per kWh. Of a machine: without what its devices are
-    priced at (`Runner.full_prices`)."""
+    priced at (`Runner.full_prices`). `rest_w`: what it draws beside that which its own instruments measure."""
 
     hardware_usd_per_h: float = 0.0
     asleep_w: float = 0.0
     idle_w: float = 0.0
     busy_w: float = 0.0
     energy_usd_per_kwh: float = 0.0
+    rest_w: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

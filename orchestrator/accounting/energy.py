@@ -1,0 +1,63 @@
+"""What a runner's cumulative meter says of the time between two reports. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from orchestrator.accounting.values import Metered
+
+SLACK = 0.05
+SLACK_S = 2.0
+"""By how much of an interval, and by how many seconds at least, what was covered may fall short of it: instruments are
+read now and then."""
+
+MOST_W = 100_000.0
+"""No machine draws more: what says so is an instrument's fault."""
+
+
+class Meter(Protocol):
+    """`runner_agent.protocol.Meter`."""
+
+    @property
+    def epoch(self) -> str: ...
+    @property
+    def at(self) -> str: ...
+    @property
+    def joules(self) -> Mapping[str, float]: ...
+    @property
+    def covered_s(self) -> float: ...
+    @property
+    def whole(self) -> bool: ...
+
+
+def between(before: Meter | None, now: Meter) -> Metered | None:
+    """What was counted from one to the other; None where they cannot be compared: nothing before, another epoch, the
+    same or an older count (a report that came twice), or one that fell. An instrument counts from the second time it
+    is seen. Where only a part of the time was covered, the end of it is taken to be that part."""
+    if before is None or before.epoch != now.epoch or before.whole != now.whole:
+        return None
+    start, end = _moment(before.at), _moment(now.at)
+    if start is None or end is None:
+        return None
+    known = before.joules.keys() & now.joules.keys()
+    rises = [now.joules[name] - before.joules[name] for name in sorted(known)]
+    passed_s, covered_s = (end - start).total_seconds(), now.covered_s - before.covered_s
+    if not rises or not all(rise >= 0 for rise in rises) or not passed_s > 0 or not covered_s > 0:
+        return None
+    if covered_s < passed_s - max(SLACK_S, SLACK * passed_s):
+        start, passed_s = end - timedelta(seconds=covered_s), covered_s
+    joules = sum(rises)
+    if not joules <= MOST_W * passed_s:
+        return None
+    return Metered(start=start, end=end, joules=joules, whole=now.whole)
+
+
+def _moment(text: str) -> datetime | None:
+    """None of what is no moment."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
