@@ -289,6 +289,7 @@ class Runner:
     os: str | None = None
     tags: tuple[str, ...] = ()
     slots: dict[str, int] | None = None
+    prices: dict[str, float] | None = None
     devices: tuple[Device, ...] = ()
     running: tuple[str, ...] = ()
     last_seen: str | None = None

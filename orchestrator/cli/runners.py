@@ -19,6 +19,7 @@ from orchestrator.cli.render.runner import COLUMNS, details, row
 from orchestrator.cli.render.tables import show_table
 
 RUNNERS = "/api/v1/runners"
+WATTS = ("asleep", "idle", "busy", "rest")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,7 @@ class NewRunner:
         given = {
             "slots": {name: whole(name, amount) for name, amount in slots.items()} or None,
             "price_per_hour": self.price_per_hour,
-            "watts": pairs(self.watts, "--watts", ("asleep", "idle", "busy")) or None,
+            "watts": pairs(self.watts, "--watts", WATTS) or None,
             "price_per_kwh": self.price_per_kwh,
             "gpus": [gpu(each) for each in self.gpus] or None,
         }

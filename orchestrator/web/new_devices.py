@@ -22,6 +22,12 @@ class WattsBody(BaseModel):
     busy: float = Field(default=0.0, ge=0)
 
 
+class MachineWattsBody(WattsBody):
+    """`rest`: what the machine draws beside that which its own instruments measure."""
+
+    rest: float = Field(default=0.0, ge=0)
+
+
 class GpuBody(BaseModel):
     """One device. What it costs and draws comes on top of its machine."""
 

@@ -17,7 +17,7 @@ from orchestrator.domain.wake import SleepKind
 from orchestrator.errors import BadInput, Conflict, LinkError
 from orchestrator.machines import host_keys, ssh, ssh_connect
 from orchestrator.store.tables import RunnerRow
-from orchestrator.web.new_devices import GpuBody, WattsBody, merged, refuse_unknown, said_of
+from orchestrator.web.new_devices import GpuBody, MachineWattsBody, merged, refuse_unknown, said_of
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 INTERFACE = re.compile(r"[^\s/]{1,15}")
@@ -26,7 +26,7 @@ KEYS = ("host_key", "key_path")
 WAKING = ("mac", "broadcast", "interface", "secureon", "sleeps")
 STATED = ("tags", "agent_slots", "build_slots", "buffer_slots", "prices")
 
-WATTS = {"asleep": "asleep_w", "idle": "idle_w", "busy": "busy_w"}
+WATTS = {"asleep": "asleep_w", "idle": "idle_w", "busy": "busy_w", "rest": "rest_w"}
 PRICES = {"price_per_hour": "hardware_usd_per_h", "price_per_kwh": "energy_usd_per_kwh"}
 """By the name in a request, the name in `domain.runner.Prices`."""
 
@@ -68,7 +68,7 @@ class RunnerBody(BaseModel):
     tags: list[str] = []
     slots: SlotsBody = SlotsBody()
     price_per_hour: float = Field(default=0.0, ge=0)
-    watts: WattsBody = WattsBody()
+    watts: MachineWattsBody = MachineWattsBody()
     price_per_kwh: float = Field(default=0.0, ge=0)
     gpus: list[GpuBody] = Field(default=[], max_length=64)
 
@@ -82,6 +82,7 @@ def new_row(body: RunnerBody, now: datetime) -> RunnerRow:
         asleep_w=body.watts.asleep,
         idle_w=body.watts.idle,
         busy_w=body.watts.busy,
+        rest_w=body.watts.rest,
         energy_usd_per_kwh=body.price_per_kwh,
     )
     return RunnerRow(

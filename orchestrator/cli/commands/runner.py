@@ -64,7 +64,11 @@ def add(
         float | None, typer.Option(metavar="USD", min=0, help="What an hour of the machine costs, without energy.")
     ] = None,
     watts: Annotated[
-        str | None, typer.Option(metavar="asleep=W,idle=W,busy=W", help="What the machine draws, in watts.")
+        str | None,
+        typer.Option(
+            metavar="asleep=W,idle=W,busy=W,rest=W",
+            help="What the machine draws, in watts; rest: what its own instruments leave out.",
+        ),
     ] = None,
     price_per_kwh: Annotated[float | None, typer.Option(metavar="USD", min=0, help="What a kWh costs.")] = None,
     gpus: Annotated[

@@ -12,7 +12,7 @@ from typing import Any
 from orchestrator.cli.errors import WrongInput
 from orchestrator.cli.gpus import FORM, gpu
 from orchestrator.cli.inventory.tree import Inventory
-from orchestrator.cli.runners import pairs, whole
+from orchestrator.cli.runners import WATTS, pairs, whole
 from orchestrator.errors import Problem
 
 FOR_ROLES = frozenset({"matins_control_key", "matins_install_packages"})
@@ -93,9 +93,7 @@ VARIABLES = (
     Variable(field="tags", names=("matins_tags",), form="a list, or words", read=_words),
     Variable(field="slots", names=("matins_slots",), form="agent=N,build=N,buffer=N", read=_slots),
     Variable(field="price_per_hour", names=("matins_price_per_hour",), form="a number", read=_number),
-    Variable(
-        field="watts", names=("matins_watts",), form="asleep=W,idle=W,busy=W", read=_pairs("asleep", "idle", "busy")
-    ),
+    Variable(field="watts", names=("matins_watts",), form="asleep=W,idle=W,busy=W,rest=W", read=_pairs(*WATTS)),
     Variable(field="price_per_kwh", names=("matins_price_per_kwh",), form="a number", read=_number),
     Variable(field="gpus", names=("matins_gpus",), form=f"a list of {FORM}, or these with ; between them", read=_gpus),
 )

@@ -8,7 +8,7 @@ from orchestrator.cli.answers import Device, Runner
 from orchestrator.cli.render import values
 
 SOFTWARE = "cpu"
-WATTS = ("asleep", "idle", "busy")
+WATTS = ("asleep", "idle", "busy", "rest")
 
 
 def device_facts(device: Device) -> Iterator[tuple[str, str]]:
@@ -24,7 +24,7 @@ def device_facts(device: Device) -> Iterator[tuple[str, str]]:
     if device.tags:
         yield "  tags", " ".join(device.tags)
     if device.prices:
-        yield "  prices", _prices(device.prices)
+        yield "  prices", prices_text(device.prices)
     if device.running:
         yield "  running", " ".join(device.running)
 
@@ -38,7 +38,9 @@ def gpu_names(runner: Runner) -> str:
     return f"{len(names)}x {names[0]}" if len(set(names)) == 1 else f"{names[0]} +{len(names) - 1}"
 
 
-def _prices(prices: Mapping[str, float]) -> str:
+def prices_text(prices: Mapping[str, float]) -> str:
+    """Of a machine or of a device, without what is nought."""
     watts = [f"{name} {prices[key]:g} W" for name in WATTS if prices.get(key := f"{name}_w")]
     hour = prices.get("hardware_usd_per_h")
-    return ", ".join([*watts, *([f"{hour:g} USD/h"] if hour else [])])
+    kwh = prices.get("energy_usd_per_kwh")
+    return ", ".join([*watts, *([f"{hour:g} USD/h"] if hour else []), *([f"{kwh:g} USD/kWh"] if kwh else [])])

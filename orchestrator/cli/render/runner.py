@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from orchestrator.cli.answers import LastCanary, Proof, Runner
 from orchestrator.cli.render import values
-from orchestrator.cli.render.devices import device_facts, gpu_names
+from orchestrator.cli.render.devices import device_facts, gpu_names, prices_text
 from orchestrator.cli.render.tables import Column
 
 COLUMNS = (
@@ -58,6 +58,7 @@ def details(runner: Runner) -> Iterator[str]:
         "last canary": _canary(runner.canary),
         "slots": _slots(runner),
         "tags": " ".join(runner.tags),
+        "prices": prices_text(runner.prices or {}),
         "running": " ".join(runner.running),
         "last seen": values.time(runner.last_seen),
         "os": runner.os,

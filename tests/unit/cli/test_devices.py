@@ -86,6 +86,13 @@ def test_a_runner_is_shown_with_each_of_its_devices() -> None:
     ]
 
 
+def test_a_runner_is_shown_with_its_own_prices() -> None:
+    prices = {"hardware_usd_per_h": 0.12, "asleep_w": 2.0, "idle_w": 60.0, "busy_w": 0.0, "energy_usd_per_kwh": 0.3}
+    assert "  prices            asleep 2 W, idle 60 W, 0.12 USD/h, 0.3 USD/kWh" in lines(prices=prices)
+    assert "  prices            rest 40 W" in lines(prices={"rest_w": 40.0})
+    assert not [line for line in lines(prices={}) if "prices" in line]
+
+
 @pytest.mark.parametrize(
     ("devices", "shown"),
     [

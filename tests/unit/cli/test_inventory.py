@@ -27,7 +27,7 @@ EXPECTED: dict[str, Any] = {
     "mac": "aa:bb:cc:dd:ee:01",
     "tags": ["rdna3", "vulkan"],
     "slots": {"agent": 2, "build": 1, "buffer": 3},
-    "watts": {"asleep": 2.0, "idle": 60.0, "busy": 350.0},
+    "watts": {"asleep": 2.0, "idle": 60.0, "busy": 350.0, "rest": 40.0},
 }
 
 INI = f"""
@@ -41,7 +41,7 @@ web ansible_host=10.0.0.9
 [matins_runners:vars]
 matins_tags=['rdna3', 'vulkan']
 matins_slots=agent=2,build=1,buffer=3
-matins_watts=asleep=2,idle=60,busy=350
+matins_watts=asleep=2,idle=60,busy=350,rest=40
 ansible_user=admin
 matins_user=matins
 
@@ -70,7 +70,7 @@ all:
           vars:
             matins_tags: [rdna3, vulkan]
             matins_slots: {{agent: 2, build: 1, buffer: 3}}
-            matins_watts: {{asleep: 2, idle: 60, busy: 350}}
+            matins_watts: {{asleep: 2, idle: 60, busy: 350, rest: 40}}
             ansible_user: admin
             matins_user: matins
         others:
@@ -88,7 +88,7 @@ VARIABLES = {
     "matins_host_key": KEY,
     "matins_tags": ["rdna3", "vulkan"],
     "matins_slots": "agent=2,build=1,buffer=3",
-    "matins_watts": "asleep=2,idle=60,busy=350",
+    "matins_watts": "asleep=2,idle=60,busy=350,rest=40",
 }
 LISTED = json.dumps(
     {

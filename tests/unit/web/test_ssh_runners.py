@@ -92,15 +92,16 @@ def test_adding_it_again_pins_another_key_and_nothing_else(api: TestClient, rig:
 def test_adding_it_again_changes_what_is_stated_of_it_this_time_and_keeps_the_rest(
     api: TestClient, rig: Rig, body: dict[str, Any]
 ) -> None:
-    stated = {"tags": ["fast"], "slots": {"agent": 2}, "watts": {"idle": 60, "busy": 350}, "price_per_kwh": 0.3}
+    stated = {"tags": ["fast"], "slots": {"agent": 2}, "watts": {"idle": 60, "rest": 40}, "price_per_kwh": 0.3}
     assert api.post(f"{V1}/runners", json={**body, **stated}).status_code == 201
     again = api.post(f"{V1}/runners", json={**body, "slots": {"build": 3}, "watts": {"busy": 400}, "tags": []})
     assert again.status_code == 201, again.text
     seen = again.json()
     assert (seen["tags"], seen["slots"]) == (["fast"], {"agent": 2, "build": 3, "buffer": 2})
-    assert {name: seen["prices"][name] for name in ("idle_w", "busy_w", "energy_usd_per_kwh")} == {
+    assert {name: seen["prices"][name] for name in ("idle_w", "busy_w", "rest_w", "energy_usd_per_kwh")} == {
         "idle_w": 60,
         "busy_w": 400,
+        "rest_w": 40,
         "energy_usd_per_kwh": 0.3,
     }
     assert api.post(f"{V1}/runners", json={**body, "tags": ["big"]}).json()["tags"] == ["big"]
