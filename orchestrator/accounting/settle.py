@@ -13,12 +13,12 @@ from datetime import UTC
 from typing import Literal
 
 from orchestrator.accounting.sweep import Piece, pieces
-from orchestrator.accounting.values import Amount, Charge, Draw, Kind, Label, Line, Metered, Timeline, Waking
+from orchestrator.accounting.values import Amount, Charge, Draw, Kind, Label, Line, Timeline, Waking
+from orchestrator.accounting.waste import WAKE_FAILED
 from orchestrator.domain.runner import Prices
 
 JOULES_PER_KWH = 3.6e6
 SECONDS_PER_H = 3600.0
-WAKE_FAILED = "wake-failed"
 
 UNHELD: dict[Draw, str] = {"awake": "idle", "asleep": "asleep", "away": "away"}
 """The phase of a machine that nobody held."""
@@ -57,7 +57,7 @@ def settle(timeline: Timeline, prices: Prices) -> tuple[Line, ...]:
         if piece.span.draw == "off":
             continue
         day = piece.start.astimezone(UTC).date().isoformat()
-        drawn = power(piece.span.draw, piece.metered, prices, busy=piece.busy)
+        drawn = power(piece, prices)
         for payer in _payers(piece):
             seconds = piece.seconds * payer.part
             hardware = book[day, payer.charge("hardware", "configured")]
@@ -75,15 +75,19 @@ def settle(timeline: Timeline, prices: Prices) -> tuple[Line, ...]:
     return tuple(sorted(lines, key=lambda line: (line.day, astuple(line.charge))))
 
 
-def power(draw: Draw, metered: Metered | None, prices: Prices, *, busy: bool) -> list[tuple[Label, float]]:
-    """Watts, by where the figure is from. A meter counts before what an operator set; of a machine that is away it is
-    supposed that it runs on."""
-    if metered:
+def power(piece: Piece, prices: Prices) -> list[tuple[Label, float]]:
+    """Watts, by where the figure is from. A meter counts before what an operator set. A machine that is away is
+    supposed to run on, and one that wakes to draw what it does when busy, as when it is reckoned whether sleep pays."""
+    if metered := piece.metered:
         measured: tuple[Label, float] = ("measured", metered.joules / (metered.end - metered.start).total_seconds())
         return [measured] if metered.whole else [measured, ("configured", prices.rest_w)]
-    if draw == "asleep":
+    if piece.waking and not piece.shares:
+        return [("estimated", max(prices.busy_w, prices.idle_w))]
+    if piece.span.draw == "asleep":
         return [("configured", prices.asleep_w)]
-    return [("estimated" if draw == "away" else "configured", prices.busy_w if busy else prices.idle_w)]
+    return [
+        ("estimated" if piece.span.draw == "away" else "configured", prices.busy_w if piece.busy else prices.idle_w)
+    ]
 
 
 def _payers(piece: Piece) -> Iterator[Payer]:
