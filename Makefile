@@ -23,8 +23,9 @@ RUNTIME := $(VENV)/.runtime-stamp
 DEVELOPMENT := $(VENV)/.development-stamp
 ANSIBLE := .venv-ansible/.stamp
 BUILDBOT := .venv-buildbot/.stamp
+EXPORTER := .venv-exporter/.stamp
 
-.PHONY: help setup demo test unit integration e2e lab lint ansible ansible-lint format bench lock system-parts test-parts chaos clean
+.PHONY: help setup demo test unit integration e2e lab lint ansible ansible-lint format dashboards bench lock system-parts test-parts chaos clean
 
 help: ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)$$/  make \1\t\2/' | expand -t 22
@@ -34,7 +35,7 @@ setup: $(DEVELOPMENT) ## everything needed to work on Matins, in .venv
 demo: $(RUNTIME) system-parts ## the main job, end to end, on this machine
 	@$(BIN)/matins demo
 
-test: $(DEVELOPMENT) $(ANSIBLE) system-parts test-parts ## unit, integration and end-to-end tests
+test: $(DEVELOPMENT) $(ANSIBLE) $(EXPORTER) system-parts test-parts ## unit, integration and end-to-end tests
 	@$(BIN)/pytest tests/unit $(SPREAD) $(PYTEST_ARGS)
 	@$(BIN)/pytest tests/integration $(SPREAD_WAITING) $(PYTEST_ARGS)
 	@$(BIN)/pytest tests/e2e $(PYTEST_ARGS)
@@ -42,7 +43,7 @@ test: $(DEVELOPMENT) $(ANSIBLE) system-parts test-parts ## unit, integration and
 unit: $(DEVELOPMENT) ## tests that need nothing but Python
 	@$(BIN)/pytest tests/unit $(SPREAD) $(PYTEST_ARGS)
 
-integration: $(DEVELOPMENT) $(ANSIBLE) system-parts test-parts ## tests with real parts
+integration: $(DEVELOPMENT) $(ANSIBLE) $(EXPORTER) system-parts test-parts ## tests with real parts
 	@$(BIN)/pytest tests/integration $(SPREAD_WAITING) $(PYTEST_ARGS)
 
 e2e: $(DEVELOPMENT) system-parts ## the whole path, with real cargo and Vulkan
@@ -66,6 +67,9 @@ format: $(DEVELOPMENT) ## rewrite the sources in the house format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+dashboards: $(DEVELOPMENT) ## write grafana/dashboards/*.json anew, from grafana/src
+	@$(BIN)/python -m grafana.src
+
 # Only the pipeline is compared with Buildbot.
 bench: $(DEVELOPMENT) $(if $(filter-out pipeline,$(ONLY)),,$(BUILDBOT)) system-parts ## every benchmark, or ONLY=name
 	@for script in tests/bench/$(if $(ONLY),$(ONLY),[a-z]*).py; do $(BIN)/python "$$script"; done
@@ -80,6 +84,8 @@ lock: $(DEVELOPMENT) ## resolve the dependencies anew; UPGRADE=1 takes newer ver
 		-o requirements-dev.lock
 	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) ansible/requirements.txt -o ansible/requirements.lock
 	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) tests/bench/buildbot.in -o tests/bench/buildbot.txt
+	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) tests/integration/observing/exporter.in \
+		-o tests/integration/observing/exporter.txt
 
 system-parts: ## Debian packages for Vulkan, shaders and the sandbox, where they are missing
 	@.ci/system-parts
@@ -88,7 +94,7 @@ test-parts: ## Debian packages with the servers that tests start for themselves,
 	@.ci/test-parts
 
 clean: ## remove .venv and all caches
-	@rm -rf $(VENV) .venv-ansible .venv-buildbot build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) .venv-ansible .venv-buildbot .venv-exporter build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@find orchestrator runner_agent tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/pyvenv.cfg:
@@ -116,3 +122,6 @@ $(BUILDBOT): tests/bench/buildbot.txt
 	@PYTHON='$(PYTHON)' .ci/make-venv .venv-buildbot
 	@.venv-buildbot/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/bench/buildbot.txt
 	@touch $@
+
+$(EXPORTER): tests/integration/observing/exporter.txt
+	@.ci/make-exporter-venv .venv-exporter $<
