@@ -19,6 +19,8 @@ from orchestrator.domain.runner import Prices
 
 JOULES_PER_KWH = 3.6e6
 SECONDS_PER_H = 3600.0
+NOTHING = 1e-9
+"""A part of a machine that is rounding."""
 
 UNHELD: dict[Draw, str] = {"awake": "idle", "asleep": "asleep", "away": "away"}
 """The phase of a machine that nobody held."""
@@ -103,10 +105,6 @@ def _payers(piece: Piece) -> Iterator[Payer]:
             if piece.waking
             else (Payer(part=left, phase=UNHELD[piece.span.draw], unheld="idle"),)
         )
-
-
-NOTHING = 1e-9
-"""A part of a machine that is rounding."""
 
 
 def _of_wake(waking: Waking, part: float) -> Iterable[Payer]:
