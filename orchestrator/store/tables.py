@@ -67,10 +67,15 @@ class CampaignRow(SQLModel, table=True):
 class EpisodeRow(SQLModel, table=True):
     """`agent_spec` is `runner_agent.protocol.Agent` without secrets; `result` the summary of the verdict,
     `retry_of` the ended episode that someone asked to have tried afresh; `pinned_runner` and `pinned_gpu` where alone
-    a canary may run, or a preflight of one machine; `counted`: its end is in the roll-ups."""
+    a canary may run, or a preflight of one machine; `counted`: its end is in the roll-ups; `noticed`: whoever wants to
+    be told of its end is told."""
 
     __tablename__: ClassVar[Any] = "episode"
-    __table_args__ = (Index("episode_served", "submitter", "started_at"), _uncounted("episode_uncounted", "ended_at"))
+    __table_args__ = (
+        Index("episode_served", "submitter", "started_at"),
+        _uncounted("episode_uncounted", "ended_at"),
+        Index("episode_unnoticed", "ended_at", sqlite_where=text("NOT noticed"), postgresql_where=text("NOT noticed")),
+    )
 
     id: str = Field(primary_key=True)
     campaign_id: str = Field(foreign_key="campaign.id", index=True)
@@ -97,6 +102,7 @@ class EpisodeRow(SQLModel, table=True):
     pinned_runner: str = ""
     pinned_gpu: str = ""
     counted: bool = False
+    noticed: bool = False
 
 
 class AttemptRow(SQLModel, table=True):
@@ -122,6 +128,7 @@ class AttemptRow(SQLModel, table=True):
             sqlite_where=text("NOT costed"),
             postgresql_where=text("NOT costed"),
         ),
+        Index("attempt_made", "created_at"),
     )
 
     id: str = Field(primary_key=True)
@@ -427,3 +434,57 @@ class GaugeRow(SQLModel, table=True):
     labels: str = Field(primary_key=True)
     value: float = 0.0
     at: datetime = _moment()
+
+
+class NoticeRow(SQLModel, table=True):
+    """A condition (`orchestrator.conditions`) from its beginning on: `planning.notices.Notice`. What happened and does
+    not last is over at once. At most one of a key lasts."""
+
+    __tablename__: ClassVar[Any] = "notice"
+    __table_args__ = (
+        Index(
+            "notice_one_lasting",
+            "key",
+            unique=True,
+            sqlite_where=text("over_at IS NULL"),
+            postgresql_where=text("over_at IS NULL"),
+        ),
+        Index("notice_untold", "id", sqlite_where=text("say <> ''"), postgresql_where=text("say <> ''")),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    key: str = Field(index=True)
+    condition: str
+    says: str
+    began_at: datetime = _moment()
+    seen_at: datetime = _moment()
+    over_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime(), nullable=True, index=True))
+    say: str = "began"
+
+
+class MessageRow(SQLModel, table=True):
+    """A message about `conditions`, sent by the outbox's act `outbox_id`. `reached`: the places
+    that have it, by their number in the setting `notify`, from 1."""
+
+    __tablename__: ClassVar[Any] = "message"
+
+    id: int | None = Field(default=None, primary_key=True)
+    outbox_id: int = Field(foreign_key="outbox.id", unique=True)
+    conditions: list[str] = _json()
+    severity: str
+    title: str
+    body: str
+    made_at: datetime = Field(default=None, sa_column=Column(UtcDateTime(), nullable=False, index=True))
+    reached: list[int] = _json()
+    ended_at: datetime | None = _moment(nullable=True)
+    result: str = ""
+
+
+class SpendingRow(SQLModel, table=True):
+    """What all had cost, and how many signals there were, at the beginning of an hour: a day of them is kept."""
+
+    __tablename__: ClassVar[Any] = "spending"
+
+    at: datetime = Field(default=None, sa_column=Column(UtcDateTime(), primary_key=True))
+    usd: float
+    signals: float

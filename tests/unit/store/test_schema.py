@@ -57,6 +57,30 @@ def test_a_database_of_an_older_version_keeps_its_rows(tmp_path: Path, revision:
     assert [(episode.pinned_runner, episode.pinned_gpu) for episode in fleet.episodes] == [("", "")]
 
 
+def test_what_ended_before_there_were_messages_is_no_news(tmp_path: Path) -> None:
+    file = tmp_path / "a.sqlite3"
+    config = migration_config()
+    engine = create_engine(f"sqlite:///{file}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        for row in ROWS[:2]:
+            connection.execute(text(row))
+        command.upgrade(config, "0008")
+        connection.execute(
+            text(
+                """INSERT INTO episode (id, campaign_id, kind, agent, phase, phase_since, submitted_at, priority, fence,
+                cancel_requested, detail, submitter, pinned_runner, pinned_gpu, ended_at)
+                VALUES ('f', 'c', 'episode', 'a', 'DONE', '2026-01-01', '2026-01-01', 0, 1, 0, '', '', '', '',
+                '2026-01-01')"""
+            )
+        )
+    engine.dispose()
+    with open_store(f"sqlite:///{file}").reading() as session:
+        noticed = session.connection().exec_driver_sql("SELECT id, noticed FROM episode ORDER BY id").all()
+    assert [tuple(row) for row in noticed] == [("e", 0), ("f", 1)]
+
+
 def test_a_database_can_go_back_a_revision_and_come_again(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/a.sqlite3"
     store = open_store(url)
