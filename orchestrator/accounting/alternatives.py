@@ -19,12 +19,14 @@ ALWAYS_ON = "always on"
 SERIAL = "serial phases"
 BUSY = ("gpu", "build")
 WAKING = ("wake", "failed-wake")
+IN_LINE = ("build", "lint", "test", "smoke")
+"""Stages in which an attempt stands in line for a build slot or a gate, if it does not have it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alone:
-    """What the attempts on a machine would have needed of it one after another: `seconds` in which each held
-    anything, in `busy_s` of which a gate or a build slot. Time in which an attempt only stood in line is no part."""
+    """What the attempts on a machine would have needed of it one after another: `seconds`, in `busy_s` of which each
+    held a gate or a build slot."""
 
     seconds: float = 0.0
     busy_s: float = 0.0
@@ -69,10 +71,11 @@ class Alternative:
 
 
 def alone(holds: Iterable[Hold]) -> Alone:
-    """Of attempts on one machine. Holds of one attempt that overlap count once."""
+    """Of attempts on one machine. Holds of one attempt that overlap count once, and it would not stand in line."""
     of_attempts: defaultdict[tuple[str, str], list[Hold]] = defaultdict(list)
     for hold in holds:
-        of_attempts[hold.episode_id, hold.attempt_id].append(hold)
+        if hold.what != "slot" or hold.phase not in IN_LINE:
+            of_attempts[hold.episode_id, hold.attempt_id].append(hold)
     return Alone(
         seconds=fsum(_covered_s(own) for own in of_attempts.values()),
         busy_s=fsum(_covered_s(hold for hold in own if hold.what != "slot") for own in of_attempts.values()),
