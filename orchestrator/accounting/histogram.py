@@ -10,6 +10,9 @@ from itertools import accumulate
 SECONDS = (0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800)
 """Upper bounds for stages and episodes."""
 
+WAKE_SECONDS = (0.5, 1, 3, 10, 20, 30, 60, 120, 300, 600)
+"""Upper bounds for the stages of a wake. There is a histogram for each stage and machine, so few of them."""
+
 DISPATCH_SECONDS = (1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 0.1, 1.0)
 """Upper bounds for what one GPU dispatch takes."""
 

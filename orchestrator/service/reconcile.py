@@ -13,7 +13,10 @@ from orchestrator.domain.runner import Service
 from orchestrator.failpoints import reach
 from orchestrator.planning.plan import plan
 from orchestrator.service.observation import RUNG_HOLD_S
+from orchestrator.service.rollup import roll_up
 from orchestrator.service.services import Services
+from orchestrator.service.settlement import settle
+from orchestrator.service.timekeeping import keep_time
 from orchestrator.store.commit import commit
 from orchestrator.store.fleet import load_fleet
 from orchestrator.store.outbox import due_acts
@@ -43,6 +46,9 @@ def tick(services: Services) -> int:
             log.info("action-committed", **about)
     _ring_for_acts(services)
     _ring_for_runners(services)
+    keep_time(services)
+    settle(services)
+    roll_up(services)
     if committed:
         services.doorbell.tick()
     return committed

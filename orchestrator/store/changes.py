@@ -83,7 +83,7 @@ def ask_again(session: Session, kind: str, attempt_id: str, *, now: datetime) ->
     if request_act(session, kind, attempt_id, now=now):
         return True
     over = (col(OutboxRow.kind) == kind, col(OutboxRow.attempt_id) == attempt_id, col(OutboxRow.done_at).is_not(None))
-    due = {"done_at": None, "claimed_until": None, "not_before": now, "tries": 0, "error": ""}
+    due = {"done_at": None, "claimed_until": None, "not_before": now, "tries": 0, "error": "", "counted": False}
     return rows_changed(session, update(OutboxRow).where(*over).values(**due)) == 1
 
 

@@ -1,94 +1,138 @@
 """Roll-ups that metrics are made from: counters and histograms that only rise, so that deleting the rows they came from
-lowers nothing. Each addition belongs into the transaction that marks its source as counted."""
+lowers nothing. Each addition belongs into the transaction that marks its source as counted.
+
+Every row that a transaction touches gets one and the same `changed`, above all before: who has read up to a number has
+what was committed up to then. A gauge has no such column; a counter of how often it was set, named `set:<metric>`,
+tells that it changed."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
-from sqlalchemy import func
-from sqlmodel import Session, select
+from sqlalchemy import func, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session, col, select
 
-from orchestrator.accounting.histogram import Histogram
+from orchestrator.accounting.additions import Additions, Observed, Series
 from orchestrator.store.tables import GaugeRow, HistogramRow, TotalRow
 
-Labels = Mapping[str, str]
+T = TypeVar("T")
+
+SET = "set:"
+TOGETHER = 200
+"""Rows asked for in one query: each takes two parameters, and SQLite once took 999."""
 
 
-def key(labels: Labels) -> str:
+def key(labels: Mapping[str, str]) -> str:
     """Canonical JSON: the same labels are the same row, in whatever order they are named."""
     return json.dumps(dict(labels), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def add_total(session: Session, metric: str, labels: Labels, amount: float) -> None:
+def add_total(session: Session, metric: str, labels: Mapping[str, str], amount: float) -> None:
     """`amount` is not negative; 0 makes a counter known. Raises ValueError."""
-    if not amount >= 0:
-        raise ValueError(f"{metric} is a counter and cannot change by {amount}")
-    row = session.get(TotalRow, (metric, key(labels)))
-    if row is not None and not amount:
-        return
-    row = row or TotalRow(metric=metric, labels=key(labels))
-    row.value, row.changed = row.value + amount, _next(session)
-    session.add(row)
-    session.flush()
+    additions = Additions()
+    additions.add(metric, labels, amount)
+    write(session, additions)
 
 
-def observe_all(
-    session: Session,
-    metric: str,
-    labels: Labels,
-    bounds: Sequence[float],
-    values: Iterable[float],
-    *,
-    episode_id: str = "",
-    at: datetime | None = None,
-) -> None:
-    """Adds observations to a histogram; with `episode_id` and `at`, as exemplars too."""
-    for value in values:
-        seen = Histogram(bounds).observe([value])
-        exemplar = (episode_id, value, at.timestamp()) if episode_id and at is not None else None
-        add_counts(session, metric, labels, seen.counts, value, exemplar=exemplar)
+def write(session: Session, additions: Additions) -> None:
+    """A few statements, however many rows. Raises ValueError where a histogram has another number of buckets than
+    before."""
+    number = _next(session)
+    _write_totals(session, additions, number)
+    _write_histograms(session, additions.histograms, number)
+    _write_gauges(session, additions)
 
 
-def add_counts(
-    session: Session,
-    metric: str,
-    labels: Labels,
-    counts: Sequence[int],
-    total: float,
-    *,
-    exemplar: tuple[str, float, float] | None = None,
-) -> None:
-    """Adds `counts` per bucket (not cumulative) and the sum of what was observed. Raises ValueError where the number of
-    buckets is another than before. `exemplar`: of the bucket that counts here."""
-    row = session.get(HistogramRow, (metric, key(labels)))
-    if row is None:
-        row = HistogramRow(metric=metric, labels=key(labels), counts=[0] * len(counts), exemplars={})
-    row.counts = [mine + theirs for mine, theirs in zip(row.counts, counts, strict=True)]
-    row.total += total
-    if exemplar is not None:
-        bucket = next(index for index, count in enumerate(counts) if count)
-        row.exemplars = {**row.exemplars, str(bucket): list(exemplar)}
-    row.changed = _next(session)
-    session.add(row)
-    session.flush()
+def _write_totals(session: Session, additions: Additions, number: int) -> None:
+    told = [(_name(of), amount) for of, amount in additions.totals.items()]
+    told += [((f"{SET}{metric}", labels), 1.0) for metric, labels in map(_name, additions.gauges)]
+    rows = [{"metric": m, "labels": labels, "value": amount, "changed": number} for (m, labels), amount in told]
+    insert = _insert(session, TotalRow)
+    rising = insert.on_conflict_do_update(
+        index_elements=["metric", "labels"],
+        set_={"value": TotalRow.value + insert.excluded.value, "changed": insert.excluded.changed},
+    )
+    _execute(session, rising, [row for row in rows if row["value"]])
+    _execute(session, insert.on_conflict_do_nothing(), [row for row in rows if not row["value"]])
 
 
-def set_gauge(session: Session, metric: str, labels: Labels, value: float, at: datetime) -> None:
-    """The newest word counts, in whatever order they come."""
-    row = session.get(GaugeRow, (metric, key(labels)))
-    if row is None:
-        row = GaugeRow(metric=metric, labels=key(labels), at=at)
-    elif at < row.at:
-        return
-    row.value, row.at = value, at
-    session.add(row)
-    session.flush()
+def _write_histograms(session: Session, added: Mapping[Series, Observed], number: int) -> None:
+    named = {_name(of): seen for of, seen in added.items()}
+    held = {
+        (metric, labels): (counts, total, exemplars)
+        for names in _parted(list(named))
+        for metric, labels, counts, total, exemplars in session.execute(
+            _columns(HistogramRow.metric, HistogramRow.labels, HistogramRow.counts)
+            .add_columns(col(HistogramRow.total), col(HistogramRow.exemplars))
+            .where(tuple_(col(HistogramRow.metric), col(HistogramRow.labels)).in_(names))
+        )
+    }
+    insert = _insert(session, HistogramRow)
+    changes = {name: insert.excluded[name] for name in ("counts", "total", "exemplars", "changed")}
+    merged = insert.on_conflict_do_update(index_elements=["metric", "labels"], set_=changes)
+    _execute(session, merged, [_merged(name, seen, held.get(name), number) for name, seen in named.items()])
+
+
+def _merged(
+    name: tuple[str, str], seen: Observed, held: tuple[list[int], float, dict[str, Any]] | None, number: int
+) -> dict[str, Any]:
+    counts, total, exemplars = held or ([0] * len(seen.histogram.counts), 0.0, {})
+    newest = {str(bucket): list(exemplar) for bucket, exemplar in seen.exemplars.items()}
+    return {
+        "metric": name[0],
+        "labels": name[1],
+        "counts": [mine + theirs for mine, theirs in zip(counts, seen.histogram.counts, strict=True)],
+        "total": total + seen.histogram.total,
+        "exemplars": {**exemplars, **newest},
+        "changed": number,
+    }
+
+
+def _write_gauges(session: Session, additions: Additions) -> None:
+    rows = [
+        {"metric": metric, "labels": labels, "value": value, "at": at}
+        for (metric, labels), (value, at) in ((_name(of), told) for of, told in additions.gauges.items())
+    ]
+    insert = _insert(session, GaugeRow)
+    newest = insert.on_conflict_do_update(
+        index_elements=["metric", "labels"],
+        set_={"value": insert.excluded.value, "at": insert.excluded.at},
+        where=GaugeRow.at <= insert.excluded.at,
+    )
+    _execute(session, newest, rows)
 
 
 def _next(session: Session) -> int:
-    """Writers stand in line, so a number that is one more than the largest is nobody else's."""
-    largest: Any = [session.exec(select(func.max(table.changed))).one() for table in (TotalRow, HistogramRow)]
-    return max((number or 0) for number in largest) + 1
+    """Writers stand in line, so a number that is one more than the largest is nobody else's; it holds for all of a
+    transaction."""
+    of, number = session.info.get("matins-changed", (None, 0))
+    if of is not session.get_transaction() or of is None:
+        largest: Any = [session.exec(select(func.max(table.changed))).one() for table in (TotalRow, HistogramRow)]
+        number = max((known or 0) for known in largest) + 1
+        session.info["matins-changed"] = (session.get_transaction(), number)
+    return number
+
+
+def _name(of: Series) -> tuple[str, str]:
+    return of[0], key(dict(of[1]))
+
+
+def _columns(*columns: Any) -> Any:
+    return select(*columns)
+
+
+def _insert(session: Session, table: Any) -> Any:
+    dialect = session.get_bind().dialect.name
+    return (postgresql if dialect == "postgresql" else sqlite).insert(table.__table__)
+
+
+def _execute(session: Session, statement: Any, rows: Sequence[dict[str, Any]]) -> None:
+    if rows:
+        session.connection().execute(statement, list(rows))
+
+
+def _parted(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (values[start : start + TOGETHER] for start in range(0, len(values), TOGETHER))
