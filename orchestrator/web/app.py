@@ -15,6 +15,7 @@ from orchestrator.errors import BadInput, Conflict, MatinsError, NotAllowed, Not
 from orchestrator.service.services import Services
 from orchestrator.web.auth import TokenGuard
 from orchestrator.web.campaigns import campaign_routes
+from orchestrator.web.costs import cost_routes
 from orchestrator.web.episodes import episode_routes
 from orchestrator.web.files import file_routes
 from orchestrator.web.fleet import fleet_routes
@@ -49,7 +50,8 @@ def create_app(services: Services, token: str) -> FastAPI:
         return {"version": orchestrator.__version__, "started_at": started_at}
 
     guarded = [Depends(TokenGuard(token))]
-    for routes in (campaign_routes, episode_routes, file_routes, runner_routes, operating_routes, fleet_routes):
+    parts = (campaign_routes, episode_routes, file_routes, runner_routes, operating_routes, fleet_routes, cost_routes)
+    for routes in parts:
         app.include_router(routes(services), prefix="/api/v1", dependencies=guarded)
 
     @app.get("/api/v1/config", dependencies=guarded)

@@ -16,6 +16,9 @@ from orchestrator.cli import terminal
 from orchestrator.cli.answers import Episode, Runner, listed, read
 from orchestrator.cli.client import Client
 from orchestrator.cli.connection import connection
+from orchestrator.cli.cost import Report
+from orchestrator.cli.cost import show as show_cost
+from orchestrator.cli.demo import cost
 from orchestrator.cli.demo.campaign import make_campaigns
 from orchestrator.cli.demo.repository import make_repository
 from orchestrator.cli.demo.service import UP, ensure_running
@@ -29,7 +32,7 @@ from orchestrator.cli.patience import Patience
 from orchestrator.cli.render import demo as render
 from orchestrator.cli.render import values
 from orchestrator.cli.render.tables import show_table
-from orchestrator.cli.runners import RUNNERS, NewRunner
+from orchestrator.cli.runners import RUNNERS
 
 AGENTS = tuple(f"replay:{name}" for name in ("finisher", "fabricator", "half-shipper", "cherry-picker", "lawyer"))
 RUNNER = "local"
@@ -54,9 +57,12 @@ class DemoOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """`answers` are the API's, one an episode; `artifacts` is where the pulled folders lie."""
+    """`answers` are the API's, one an episode, and `cost` its report on them; `artifacts` is where the pulled folders
+    lie. `example_prices`: the report is of the demo's own."""
 
     answers: list[dict[str, Any]]
+    cost: dict[str, Any]
+    example_prices: bool
     pulled: list[pulling.Pulled]
     artifacts: Path
     commit: str
@@ -90,7 +96,7 @@ def _main_job(options: DemoOptions, folder: Path, begin: float) -> Outcome:
     repository, campaign = _prepare(options.examples, folder)
     patience = Patience(away_limit_s=AWAY_LIMIT_S, timeout_s=options.timeout_s)
     with Client(connection()) as client:
-        _ensure_runner(client)
+        example_prices = _ensure_runner(client)
         answer = submit(client, Submission(file=str(campaign), agents=AGENTS))
         submitted = listed(Episode, answer, "episodes")
         episodes = [Followed(id=episode.id, agent=episode.agent or "") for episode in submitted]
@@ -102,8 +108,13 @@ def _main_job(options: DemoOptions, folder: Path, begin: float) -> Outcome:
         done = [episode for episode in (read(Episode, final) for final in answers) if episode.phase == "DONE"]
         terminal.note(f"Pulling {values.plural(len(done), 'folder')} into {artifacts}.")
         pulled = [pulling.pull(client, episode.id, artifacts, patience) for episode in done]
+        charged = tuple(episode.id for episode in preflights + episodes)
+        terminal.note("Waiting for the accounts of these episodes.")
+        report = cost.settled(client, charged, patience, options.every_s)
     return Outcome(
         answers=answers,
+        cost=report,
+        example_prices=example_prices,
         pulled=pulled,
         artifacts=artifacts,
         commit=str(answer.get("commit") or repository),
@@ -139,13 +150,16 @@ def _prepare(examples: Path | None, folder: Path) -> tuple[str, Path]:
     return commit, folder / "campaigns" / CAMPAIGN
 
 
-def _ensure_runner(client: Client) -> None:
-    known = {runner.name for runner in listed(Runner, client.get(RUNNERS), "runners")}
+def _ensure_runner(client: Client) -> bool:
+    """Whether its prices are the demo's examples."""
+    answer = client.get(RUNNERS)
+    known = {runner.name for runner in listed(Runner, answer, "runners")}
     if RUNNER in known:
         terminal.note(f"This machine is a runner already: {RUNNER}.")
-        return
-    client.post(RUNNERS, NewRunner(name=RUNNER, local=True).as_json())
-    terminal.note(f"Added this machine as the runner {RUNNER}.")
+        return any(each["name"] == RUNNER and cost.are_examples(each.get("prices") or {}) for each in answer["runners"])
+    client.post(RUNNERS, cost.runner(RUNNER).as_json())
+    terminal.note(f"Added this machine as the runner {RUNNER}, with prices that are examples.")
+    return True
 
 
 def _preflights(client: Client, campaign: str) -> list[Followed]:
@@ -161,6 +175,7 @@ def _show(outcome: Outcome, *, as_json: bool) -> None:
             {
                 "episodes": outcome.answers,
                 "pulled": [dataclasses.asdict(pulled) for pulled in outcome.pulled],
+                "cost": outcome.cost,
                 "artifacts": str(outcome.artifacts),
                 "commit": outcome.commit,
                 "seconds": round(outcome.seconds, 1),
@@ -180,6 +195,11 @@ def _show(outcome: Outcome, *, as_json: bool) -> None:
         terminal.data(pulling.line(pulled))
     if outcome.pulled:
         terminal.data(f"Check one again: cd {outcome.pulled[0].folder} && sha256sum -c SHA256SUMS")
+    terminal.data("")
+    if outcome.example_prices:
+        terminal.data(cost.SAYS)
+    show_cost(read(Report, outcome.cost))
+    terminal.data("")
     terminal.data(f"{outcome.seconds:.1f} s in all")
 
 

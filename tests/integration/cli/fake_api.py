@@ -15,6 +15,23 @@ TOKEN = "fake-token"
 PREFIX = "/api/v1"
 Json = dict[str, Any]
 
+COST: Json = {
+    "by": "agent",
+    "usd": 0.5,
+    "signals": 4,
+    "episodes": 5,
+    "usd_per_signal": 0.125,
+    "says": "0.5000 USD for 4 signals: 0.1250 USD per signal",
+    "parts": [{"kind": "hardware", "label": "configured", "usd": 0.5, "seconds": 3600.0, "joules": 0.0}],
+    "phases": [],
+    "went": {},
+    "waste": [],
+    "groups": [],
+    "wakes": {},
+    "tokens": {},
+}
+"""A report of what episodes cost, settled."""
+
 
 @dataclass(kw_only=True)
 class FakeEpisode:
@@ -116,6 +133,8 @@ class FakeApi:
                 return 200, {"version": "0.1.0", "started_at": "2026-11-21T08:00:00Z"}
             case "GET", ["config"]:
                 return 200, {"settings": self.settings}
+            case "GET", ["cost"]:
+                return 200, COST
             case "GET", ["runners"]:
                 return 200, {"runners": self.runners}
             case "GET", ["runners", name]:

@@ -19,6 +19,7 @@ episode submit, episode list, episode show, episode watch, episode logs, episode
 episode retry, episode rescore, episode trace
 runner add, runner import, runner list, runner show, runner wake, runner sleep, runner drain, runner resume
 runner canary, runner doctor, runner remove, runner declare-dead
+cost report
 config show"""
 
 
