@@ -86,6 +86,19 @@ def _power(words: list[str]) -> int:
     return suspend.carry_out(Home(given.home), given.token, tuple(given.command), given.after)
 
 
+def _meter(words: list[str]) -> int:
+    import argparse
+    from pathlib import Path
+
+    parser = argparse.ArgumentParser(prog="runner_agent meter")
+    parser.add_argument("--home", required=True, type=Path)
+    given = parser.parse_args(words)
+    from runner_agent import sampling
+    from runner_agent.home import Home
+
+    return sampling.main(Home(given.home), _agent_file().name)
+
+
 def _replay(words: list[str]) -> int:
     from runner_agent.agents import replay
 
@@ -138,6 +151,7 @@ _INTERNAL: dict[str, Callable[[list[str]], int]] = {
     "enter": _enter,
     "supervise": _supervise,
     "power": _power,
+    "meter": _meter,
     "replay": _replay,
     "gpu": _gpu,
     "scan": _scan,

@@ -35,6 +35,22 @@ class Home:
         return self.root / "measured.lock"
 
     @property
+    def meter(self) -> Path:
+        return self.root / "meter.json"
+
+    @property
+    def meter_lock(self) -> Path:
+        return self.root / "meter.lock"
+
+    @property
+    def meter_asked(self) -> Path:
+        return self.root / "meter.asked"
+
+    @property
+    def power_hook(self) -> Path:
+        return self.root / "power-hook"
+
+    @property
     def launch_lock(self) -> Path:
         return self.root / "launch.lock"
 

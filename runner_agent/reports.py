@@ -6,7 +6,7 @@ import base64
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from runner_agent import attempts, clock, handover
+from runner_agent import attempts, clock, handover, metering
 from runner_agent.boot import boot_id
 from runner_agent.home import AttemptFolder, Home
 from runner_agent.observation import listed, status
@@ -35,7 +35,16 @@ def report(home: Home, request: ReportRequest, agent_file: Path) -> Report:
                 chunks.append(chunk)
                 left -= size
     statuses = tuple(known[name] for name in names if name in known)
-    return Report(boot_id=boot_id(), at=clock.utc_now(), attempts=statuses, chunks=tuple(chunks), gone=gone)
+    meter, readings = (None, None) if request.own_only else metering.told(home, agent_file)
+    return Report(
+        boot_id=boot_id(),
+        at=clock.utc_now(),
+        attempts=statuses,
+        chunks=tuple(chunks),
+        gone=gone,
+        meter=meter,
+        readings=readings,
+    )
 
 
 def _told_by(

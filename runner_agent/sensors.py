@@ -62,20 +62,11 @@ class Rapl:
 
     def read(self, now_s: float) -> list[Found]:
         """For each package `zone`, `energy_j` since the last reading, and `power_w` over that time."""
-        found: list[Found] = []
-        for zone in sorted(self._root.glob("sys/class/powercap/intel-rapl:[0-9]*")):
-            if zone.name.count(":") != 1:
-                continue  # A part of a package: it is counted there.
-            package: Found = {}
-            put(package, "energy_uj", lambda z=zone: int((z / "energy_uj").read_text()))
-            put(package, "range_uj", lambda z=zone: int((z / "max_energy_range_uj").read_text()))
-            put(package, "zone", lambda z=zone: (z / "name").read_text().strip())
-            if (told := self._since_last(zone.name, package, now_s)) is not None:
-                found.append(told)
-        return found
+        told = (self._since_last(package, now_s) for package in packages(self._root))
+        return [each for each in told if each is not None]
 
-    def _since_last(self, name: str, package: Found, now_s: float) -> Found | None:
-        energy_uj = package.get("energy_uj")
+    def _since_last(self, package: Found, now_s: float) -> Found | None:
+        name, energy_uj = str(package["folder"]), package.get("energy_uj")
         if energy_uj is None:
             self._last.pop(name, None)
             return None
@@ -88,6 +79,31 @@ class Rapl:
         energy_j = spent_uj * MICRO
         power_w = round(energy_j / (now_s - before[1]), 2)
         return {"zone": package.get("zone", name), "energy_j": round(energy_j, 3), "power_w": power_w}
+
+
+def packages(root: Path) -> list[Found]:
+    """Each zone that is no part of another: `folder`, and as far as they can be read `zone` (its name), `energy_uj` and
+    `range_uj`, the last value before it wraps."""
+    found: list[Found] = []
+    for zone in sorted(root.glob("sys/class/powercap/intel-rapl:[0-9]*")):
+        if zone.name.count(":") != 1:
+            continue  # A part of a package: it is counted there.
+        package: Found = {"folder": zone.name}
+        put(package, "energy_uj", lambda z=zone: int((z / "energy_uj").read_text()))
+        put(package, "range_uj", lambda z=zone: int((z / "max_energy_range_uj").read_text()))
+        put(package, "zone", lambda z=zone: (z / "name").read_text().strip())
+        found.append(package)
+    return found
+
+
+def shares_package(root: Path, device: str) -> bool:
+    """Whether the amdgpu device is part of a processor, whose power it tells as its own: then its `gpu_metrics` are of
+    format 2 or 3 (`kgd_pp_interface.h`)."""
+    try:
+        with (root / "sys/class/drm" / device / "device/gpu_metrics").open("rb") as file:
+            return file.read(4)[2:3] in (b"\x02", b"\x03")
+    except OSError:
+        return False
 
 
 def energy_spent_uj(before: int, now: int, range_uj: int | None) -> int | None:
@@ -156,6 +172,14 @@ def _chosen_mhz(levels: Path) -> float | None:
         if line.rstrip().endswith("*"):
             return float(line.split(":")[1].split()[0].lower().removesuffix("mhz"))
     return None
+
+
+def word(path: Path) -> str:
+    """What a file says, without the line's end; empty where it cannot be read."""
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:
+        return ""
 
 
 def _int(path: Path) -> int:
