@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-Severity = Literal["critical", "warning", "info"]
+Severity = Literal["warning", "info"]
 
 
 class Condition(StrEnum):
@@ -45,15 +45,15 @@ def _happened(severity: Severity, says: str) -> Meaning:
 _C = Condition
 
 CONDITIONS: Mapping[Condition, Meaning] = {
-    _C.RUNNER_QUARANTINED: _lasting("critical", "A runner, or a device of it, is quarantined and gets no episodes."),
-    _C.THROUGHPUT_DRIFTED: _lasting("critical", "A device is quarantined: its known-good runs are not what they were."),
+    _C.RUNNER_QUARANTINED: _lasting("warning", "A runner, or a device of it, is quarantined and gets no episodes."),
+    _C.THROUGHPUT_DRIFTED: _lasting("warning", "A device is quarantined: its known-good runs are not what they were."),
     _C.WAKE_FAILING: _lasting("warning", "A runner did not wake twice in a row."),
-    _C.QUEUE_STALLED: _lasting("critical", "Episodes wait, no attempt was made for long, and none is under way."),
+    _C.QUEUE_STALLED: _lasting("warning", "Episodes wait and none is under way, or one has waited for hours."),
     _C.INSTRUMENT_SILENT: _lasting("warning", "An instrument did not fire in an episode of an accepted campaign."),
     _C.DISK_FILLING: _lasting("warning", "The disk of a runner, or of MATINS_HOME, is nearly full."),
     _C.COST_HIGH: _lasting("warning", "A signal of the last day cost more than `cost_per_signal_max_usd`."),
     _C.CAMPAIGN_REFUSED: _happened("warning", "A campaign's preflight refused it."),
-    _C.EPISODE_FAILED: _happened("warning", "An episode ended without a signal."),
+    _C.EPISODE_FAILED: _happened("info", "An episode ended without a signal."),
     _C.EPISODE_ENDED: _happened("info", "An episode ended, however it did."),
 }
 

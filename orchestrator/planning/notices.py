@@ -105,7 +105,7 @@ def compose(
     )
 
 
-_RANK: dict[Severity, int] = {"critical": 0, "warning": 1, "info": 2}
+_RANK: dict[Severity, int] = {"warning": 0, "info": 1}
 
 
 def _order(notice: Notice) -> tuple[int, datetime, int]:

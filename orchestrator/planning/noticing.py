@@ -16,8 +16,9 @@ from orchestrator.domain.runner import Power, Runner, Service
 WAKES_FAILED_MOST = 2
 """In a row: a single one happens on a sound machine."""
 
-STALLED_S = 1800.0
-"""Nothing was launched for so long, and somebody waits for as long."""
+STALLED_S, STILL_S, LONG_S = 900.0, 300.0, 6 * 3600.0
+"""Somebody has waited for so long, nothing is under way, and nothing was launched or ended for a while: between two
+episodes there is a moment without one. Whoever waits for LONG_S waits too long whatever goes on."""
 
 SILENT_FOR_S = 3600.0
 """After its last silent episode an instrument is no news any more, if no valid one ended before that."""
@@ -25,7 +26,15 @@ SILENT_FOR_S = 3600.0
 DISK_CLEAR_FACTOR = 1.2
 """A disk that was nearly full is told to be well again only with a margin, or it would be told again and again."""
 
-SILENT = frozenset({EndReason.MARKER_MISSING, EndReason.NO_THROUGHPUT, EndReason.NO_DISPATCHES})
+SILENT = frozenset(
+    {
+        EndReason.MARKER_MISSING,
+        EndReason.NO_THROUGHPUT,
+        EndReason.NO_DISPATCHES,
+        EndReason.STALE_BINARY,
+        EndReason.BASELINE_SMOKE_FAILED,
+    }
+)
 DRIFTED = "it drifted"
 """How the reason of such a quarantine begins (`service.drift`)."""
 
@@ -146,24 +155,28 @@ def _quarantined(about: str, who: str, why: str) -> Found:
 
 
 def _queue(seen: Seen) -> Iterator[Found]:
-    long_ago = seen.now - timedelta(seconds=STALLED_S)
     waiting = [
         one
         for one in seen.fleet.queued
         if one.kind is EpisodeKind.EPISODE and not one.cancel_requested and (one.not_before or seen.now) <= seen.now
     ]
-    if not waiting or any(_goes_on(attempt, seen.fleet) for attempt in seen.fleet.attempts):
+    if not waiting:
         return
     oldest = min(waiting, key=lambda one: (one.submitted_at, one.id))
-    moved = seen.last_launch_at is not None and seen.last_launch_at > long_ago
-    if oldest.submitted_at > long_ago or moved:
+    waits_s = (seen.now - oldest.submitted_at).total_seconds()
+    if waits_s < STALLED_S or (waits_s < LONG_S and _moves(seen)):
         return
     many = f"{len(waiting)} episodes wait" if len(waiting) > 1 else "An episode waits"
-    says = (
-        f"{many}, none is under way, and nothing was launched for {STALLED_S / 60:.0f} minutes or more;"
-        f" `matins episode explain {oldest.id}` says why"
-    )
+    says = f"{many}, the first for {waits_s / 60:.0f} minutes; `matins episode explain {oldest.id}` says why"
     yield Found(condition=Condition.QUEUE_STALLED, about="", says=says)
+
+
+def _moves(seen: Seen) -> bool:
+    fleet = seen.fleet
+    moments = [seen.last_launch_at, *(facts.busy_until for facts in fleet.power.values())]
+    newest = max((at for at in moments if at is not None), default=None)
+    lately = newest is not None and newest > seen.now - timedelta(seconds=STILL_S)
+    return lately or any(_goes_on(attempt, fleet) for attempt in fleet.attempts)
 
 
 def _goes_on(attempt: Attempt, fleet: FleetState) -> bool:

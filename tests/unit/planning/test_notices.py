@@ -66,7 +66,7 @@ def test_a_message_says_what_began() -> None:
     assert (draft.title, draft.body, draft.severity) == (
         "Matins: runner-quarantined",
         "runner-quarantined gpu01",
-        "critical",
+        "warning",
     )
     assert (draft.notices, draft.conditions) == ((1,), (QUARANTINED,))
 
@@ -98,7 +98,7 @@ def test_many_things_are_one_message_the_gravest_first_and_the_last_of_them_a_nu
     assert lines[-1] == "and 12 more"
     assert len(lines) == LINES_MOST + 1
     assert sorted(draft.notices) == [*range(1, LINES_MOST + 12), 99]
-    assert (draft.title, draft.severity) == (f"Matins: {LINES_MOST + 12} things", "critical")
+    assert (draft.title, draft.severity) == (f"Matins: {LINES_MOST + 12} things", "warning")
 
 
 def test_a_condition_is_told_at_most_once_in_a_while_and_others_meanwhile() -> None:

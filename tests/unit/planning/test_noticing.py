@@ -57,7 +57,7 @@ def wakes(*records: Any) -> dict[str, Any]:
 
 
 def waits(**changes: Any) -> dict[str, Any]:
-    return {"episodes": (episode(submitted_at=LONG, **changes),)}
+    return {"episodes": (episode(**{"submitted_at": LONG, **changes}),)}
 
 
 EARLIER = NOW - timedelta(minutes=5)
@@ -104,7 +104,12 @@ HOLDS: dict[str, tuple[Seen, str, str]] = {
             }
         ),
         "queue-stalled",
-        "An episode waits",
+        "An episode waits, the first for 60 minutes;",
+    ),
+    "a queue that moves, and in which somebody has waited for hours": (
+        seen(fleet=waits(submitted_at=NOW - timedelta(hours=7)), last_launch_at=LATELY),
+        "queue-stalled",
+        "An episode waits, the first for 420 minutes;",
     ),
     "an instrument that is silent": (
         seen(ended=(ended("marker-missing"),)),
@@ -183,6 +188,10 @@ HOLDS_NOT: dict[str, tuple[Seen, str]] = {
     ),
     "a queue of a minute ago": (seen(fleet={"episodes": (episode(submitted_at=LATELY),)}), "queue-stalled"),
     "a queue that moves": (seen(fleet=waits(), last_launch_at=LATELY), "queue-stalled"),
+    "a queue before a machine that was free only now": (
+        seen(fleet={**waits(), "power": known(facts("local", busy_until=LATELY))}),
+        "queue-stalled",
+    ),
     "a queue behind work that goes on": (
         seen(fleet={"episodes": (episode(submitted_at=LONG), started("e2")), "attempts": (attempt("e2"),)}),
         "queue-stalled",
