@@ -20,6 +20,7 @@ from orchestrator.service.places import attempt_folder
 from orchestrator.service.scoring import Judged, judge_again
 from orchestrator.service.services import Services
 from orchestrator.store.changes import log_event, move_episode
+from orchestrator.store.ledger import settled_cost
 from orchestrator.store.queries import find_episode
 from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow
 
@@ -128,6 +129,8 @@ def _settle(
     before = {"phase": seen.phase, "reason": seen.end_reason, **_compared(seen.result or {})}
     after = {"phase": str(Phase.DONE), "reason": reason, **_compared(judged.summary)}
     ended = {"phase_since": seen.phase_since, "ended_at": seen.ended_at}
+    cost = settled_cost(session, seen.id)
+    result = {**judged.summary, **({"cost": cost} if cost else {})}
     moved = move_episode(
         session,
         seen.id,
@@ -135,7 +138,7 @@ def _settle(
         phase=Phase(seen.phase),
         fence=seen.fence,
         now=services.now(),
-        values={"end_reason": reason, "detail": "", "result": judged.summary, **ended},
+        values={"end_reason": reason, "detail": "", "result": result, **ended},
         data={"by": by, "before": before, "after": after},
     )
     if not moved:

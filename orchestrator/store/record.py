@@ -16,6 +16,7 @@ from orchestrator.domain.phases import Event, Phase
 from orchestrator.domain.runner import Health, Operation, Power
 from orchestrator.store.changes import ask_again, log_event, log_runner_event, move_episode
 from orchestrator.store.fleet import left_behind
+from orchestrator.store.meters import record_meters
 from orchestrator.store.tables import AttemptRow, ChunkRow, EventRow, RunnerRow
 from runner_agent.protocol import AttemptStatus, Chunk, Hello, Report, to_json
 
@@ -164,6 +165,7 @@ def _record_answer(session: Session, runner: str, report: Report, asked: Asked, 
                 # It went down as it was asked to, and is back before anybody saw it gone.
                 row.operation, row.suspending_since, row.suspend_sent_at = str(Operation.NONE), None, None
         row.boot_id = report.boot_id
+        record_meters(session, row, report, now)
     row.last_seen = now
     if row.asleep_since == asked.asleep_since:
         _record_awake(session, row, now)

@@ -1,0 +1,24 @@
+"""How far a machine can be settled now. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+METERS_LAG = timedelta(seconds=60)
+"""A meter that has counted within this is waited for: what it will say of the time since is measured."""
+
+MOST_AT_ONCE = timedelta(days=1)
+
+
+def settle_until(
+    start: datetime, watched: datetime, *, last_seen: datetime | None, living: bool, metered: datetime | None
+) -> datetime:
+    """At least `start`, where the last settlement ended. Nobody knows more than what was watched; and of a machine with
+    `living` attempts on it only what it had told when it was `last_seen`: their journals come with its reports.
+    `metered`: how far its meters have counted, None where none has since `start`."""
+    ends = [watched, start + MOST_AT_ONCE]
+    if living:
+        ends.append(last_seen or start)
+    if metered is not None and watched - metered < METERS_LAG:
+        ends.append(metered)
+    return max(start, min(ends))

@@ -1,0 +1,32 @@
+"""Each tick settles the runners that are due: their time, power and prices become lines of the ledger."""
+
+from __future__ import annotations
+
+import structlog
+
+from orchestrator.errors import Unavailable
+from orchestrator.service.services import Services
+from orchestrator.store.settling import due_runners, settle_runner
+
+log = structlog.get_logger()
+
+RUNNERS_MOST = 20
+"""In one tick: a settlement takes milliseconds, and the plan does not wait for all of a fleet."""
+
+
+def settle(services: Services) -> int:
+    """How many runners were settled. A fault in the accounts of one is logged, and holds up no other."""
+    with services.store.reading() as session:
+        due = due_runners(session, RUNNERS_MOST)
+    return sum(_settle(services, name) for name in due)
+
+
+def _settle(services: Services, runner: str) -> bool:
+    try:
+        with services.store.writing() as session:
+            return settle_runner(session, runner)
+    except Unavailable:
+        raise
+    except Exception:
+        log.exception("settlement-failed", runner=runner)
+        return False

@@ -1,0 +1,101 @@
+"""What a report says of a machine's meters and instruments, into rows. A report that comes twice adds nothing, and one
+that is lost makes the next interval longer."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+
+from sqlmodel import Session, col, select
+
+from orchestrator.accounting.energy import between
+from orchestrator.accounting.values import Metered
+from orchestrator.store.tables import EnergyRow, RunnerRow
+from runner_agent.protocol import Meter, Report, from_json, to_json
+
+COALESCE = timedelta(seconds=10)
+"""Intervals that follow each other are one row until it is so long."""
+
+AGREE = timedelta(seconds=5)
+"""Clocks that differ by less are taken to agree: a report is under way for a moment."""
+
+
+def record_meters(session: Session, row: RunnerRow, report: Report, now: datetime) -> None:
+    """Keeps the newest meter and readings, and what was counted since the meter before. `row` is written by whoever
+    calls."""
+    known = to_meter(row)
+    ahead = _ahead(report.at, now)
+    kept = to_json(known) if known is not None else None
+    meter = report.meter if report.meter is not None and _is_plain(to_json(report.meter)) else None
+    if meter is not None and not _is_stale(known, meter):
+        counted = between(known, meter)
+        if counted is not None:
+            _count(session, row, counted, ahead)
+        kept = to_json(meter)
+    row.meter = {"ahead_s": ahead.total_seconds(), "meter": kept}
+    if report.readings is not None and _is_plain(to_json(report.readings)):
+        row.readings, row.readings_at = to_json(report.readings), now
+
+
+def clock_ahead(row: RunnerRow) -> timedelta:
+    """By how much the runner's clock was ahead of ours when it last reported."""
+    return timedelta(seconds=(row.meter or {}).get("ahead_s", 0.0))
+
+
+def to_meter(row: RunnerRow) -> Meter | None:
+    """The newest that it reported."""
+    kept = (row.meter or {}).get("meter")
+    return from_json(Meter, kept) if kept else None
+
+
+def _is_stale(known: Meter | None, meter: Meter) -> bool:
+    """Of one epoch the newest counts; of another, whatever comes."""
+    if known is None or known.epoch != meter.epoch:
+        return False
+    then, now = _moment(known.at), _moment(meter.at)
+    return then is not None and (now is None or now <= then)
+
+
+def _count(session: Session, row: RunnerRow, counted: Metered, ahead: timedelta) -> None:
+    """A clock that was set back makes an interval shorter, and takes no joule from it."""
+    start, end = counted.start - ahead, counted.end - ahead
+    query = select(EnergyRow).where(EnergyRow.runner == row.name).order_by(col(EnergyRow.started_at).desc())
+    newest = session.exec(query.limit(1)).first()
+    if newest is not None and start < newest.ended_at:
+        start, end = newest.ended_at, max(end, newest.ended_at + timedelta(milliseconds=1))
+    if newest is not None and _goes_on(row, newest, start, counted.whole):
+        newest.ended_at, newest.joules = end, newest.joules + counted.joules
+        session.add(newest)
+        return
+    joules = {"joules": counted.joules, "whole": counted.whole}
+    session.add(EnergyRow(runner=row.name, started_at=start, ended_at=end, **joules))
+
+
+def _goes_on(row: RunnerRow, newest: EnergyRow, start: datetime, whole: bool) -> bool:
+    """Of a row that is settled in part, the rest stays as it is: what was spread over it has been paid."""
+    unsettled = row.settled_until is None or newest.started_at >= row.settled_until
+    short = newest.ended_at - newest.started_at < COALESCE
+    return unsettled and short and newest.ended_at == start and newest.whole == whole
+
+
+def _ahead(at: str, now: datetime) -> timedelta:
+    said = _moment(at)
+    return said - now if said is not None and abs(said - now) > AGREE else timedelta()
+
+
+def _moment(text: str) -> datetime | None:
+    """None for what is no moment."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
+
+
+def _is_plain(data: object) -> bool:
+    """Whether a database can keep it: JSON knows no infinity."""
+    try:
+        json.dumps(data, allow_nan=False)
+    except ValueError:
+        return False
+    return True
