@@ -14,6 +14,7 @@ import pytest
 REMEDY = "run `make system-parts test-parts`"
 
 POSTGRESQL = Path("/usr/lib/postgresql")
+CELERY_EXPORTER_PYTHON = Path(__file__).parents[1] / ".venv-exporter/bin/python"
 
 
 def need(*names: str) -> None:
@@ -107,6 +108,21 @@ def postgresql_programs() -> Path:
     return found[-1].parent if found else Path(str(on_path)).parent
 
 
+def _celery_exporter() -> str:
+    if os.access(CELERY_EXPORTER_PYTHON, os.X_OK):
+        return ""
+    return "there is no .venv-exporter; it needs Python 3.11 or 3.12 (`make .venv-exporter/.stamp`)"
+
+
+def _node_exporter() -> str:
+    return "" if node_exporter() else "not found on PATH"
+
+
+def node_exporter() -> str | None:
+    """Debian calls it by another name than its makers."""
+    return shutil.which("prometheus-node-exporter") or shutil.which("node_exporter")
+
+
 def _root() -> str:
     """Root in a container may lack the capability, so it is tried."""
     if os.geteuid() != 0:
@@ -131,9 +147,11 @@ def _cgroup2() -> str:
 
 PROBES: dict[str, Callable[[], str]] = {
     "bwrap": _bwrap,
+    "celery-exporter": _celery_exporter,
     "cgroup2": _cgroup2,
     "libfaketime": _libfaketime,
     "mount namespace": _mount_namespace,
+    "node_exporter": _node_exporter,
     "postgresql": _postgresql,
     "root": _root,
     "vulkan": _vulkan,

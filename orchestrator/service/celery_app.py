@@ -51,6 +51,10 @@ RINGING: dict[str, dict[str, Any]] = {
 
 FAMILIES = {"rediss": "redis", "amqps": "amqp", "pyamqp": "amqp"}
 
+FORGETFUL = ("redis", "amqp")
+"""Families whose brokers keep no event that nobody listens to. Only there do workers tell what they do (to a
+celery-exporter, say): elsewhere the events could pile up."""
+
 
 @signals.setup_logging.connect
 def _leave_logging_alone(**_: object) -> None:
@@ -68,6 +72,11 @@ def is_memory(broker_url: str) -> bool:
     return urlsplit(broker_url).scheme == "memory"
 
 
+def is_told(broker_url: str) -> bool:
+    """Whether the broker is told of tasks and workers: it then passes the events on to whoever listens."""
+    return _family(broker_url) in FORGETFUL
+
+
 def make_app(broker_url: str, tick_s: float) -> Celery:
     """The application without its tasks: they need the services, which need the doorbell, which needs an application
     of its own."""
@@ -78,6 +87,7 @@ def make_app(broker_url: str, tick_s: float) -> Celery:
         worker_redirect_stdouts=False,
         worker_hijack_root_logger=False,
         worker_enable_remote_control=False,
+        worker_send_task_events=is_told(broker_url),
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_channel_error_retry=True,
@@ -93,17 +103,22 @@ def make_ringing_app(broker_url: str) -> Celery:
 
 
 def _make(broker_url: str, options: dict[str, dict[str, Any]]) -> Celery:
-    scheme = urlsplit(broker_url).scheme
     app = Celery("matins", broker=broker_url, set_as_current=False)
     app.conf.update(
         task_ignore_result=True,
         task_default_queue="matins",
         task_publish_retry=False,
+        task_send_sent_event=is_told(broker_url),
         accept_content=["json"],
         broker_connection_timeout=CONNECT_TIMEOUT_S,
-        broker_transport_options=options.get(FAMILIES.get(scheme, scheme), {}),
+        broker_transport_options=options.get(_family(broker_url), {}),
     )
     return app
+
+
+def _family(broker_url: str) -> str:
+    scheme = urlsplit(broker_url).scheme
+    return FAMILIES.get(scheme, scheme)
 
 
 def add_tasks(app: Celery, services: Services) -> None:

@@ -35,6 +35,8 @@ log = structlog.get_logger()
 BROKER_TIMEOUT_S = 5
 WORKER_PAUSE_S = 1.0
 STOPS_WITHIN_S = 15.0
+HEARTBEAT_S = 5.0
+"""Time between two events by which a worker says that it lives. Whoever listens takes it for gone after two missed."""
 
 MakeWeb = Callable[[Services, str], Any]
 """`make_web(services, token)` makes the HTTP application."""
@@ -168,7 +170,8 @@ def work(app: Celery, threads: int, stops_within_s: float = STOPS_WITHIN_S) -> N
             concurrency=threads,
             without_gossip=True,
             without_mingle=True,
-            without_heartbeat=True,
+            without_heartbeat=not app.conf.worker_send_task_events,
+            heartbeat_interval=HEARTBEAT_S,
             loglevel="WARNING",
             quiet=True,
         )
