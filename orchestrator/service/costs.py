@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+from orchestrator.accounting.alternatives import alternatives
 from orchestrator.accounting.report import By, report
 from orchestrator.errors import BadInput
 from orchestrator.service.services import Services
@@ -19,6 +20,7 @@ from orchestrator.store.costs import (
     unsettled_attempts,
     wake_counts,
 )
+from orchestrator.store.otherwise import machines
 
 Json = dict[str, Any]
 
@@ -33,8 +35,11 @@ def cost_report(services: Services, wanted: CostFilter, by: By) -> Json:
         judged = judged_sums(session, wanted, by)
         ready, failed = wake_counts(session, wanted)
         unsettled = unsettled_attempts(session, wanted)
+        # What nobody held is of machines, and of no campaign or agent.
+        whole = () if wanted.of_episodes else machines(session, wanted)
     signals = {name: each.signals for name, each in judged.items()}
     found = report(entries, by=by, signals=sum(signals.values()), group_signals=signals)
+    otherwise = alternatives(whole, found.usd, found.signals) if whole else ()
     return {
         **_asked(wanted),
         **asdict(found),
@@ -42,7 +47,7 @@ def cost_report(services: Services, wanted: CostFilter, by: By) -> Json:
         "unsettled": unsettled,
         "wakes": {"ready": ready, "failed": failed},
         "tokens": _tokens(judged.values()),
-        "alternatives": [],
+        "alternatives": [asdict(each) for each in otherwise],
     }
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import and_, case, func, text
+from sqlalchemy import and_, case, func
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
@@ -16,8 +16,8 @@ from orchestrator.accounting.report import By, Entry
 from orchestrator.domain.episode import EpisodeKind
 from orchestrator.errors import BadInput
 from orchestrator.store.tables import AttemptRow, CampaignRow, CostRow, EpisodeRow, RunnerRow, WakeRow
+from orchestrator.store.timeline import UNCOSTED
 
-UNCOSTED = text("NOT attempt.costed")
 NAMED_MOST = 12
 TOKENS = ("prompt", "completion", "cached")
 
@@ -46,6 +46,24 @@ class Judged:
     episodes: int = 0
     signals: int = 0
     tokens: Mapping[str, int]
+
+
+def bounds(wanted: CostFilter) -> tuple[datetime | None, datetime | None]:
+    """From the first moment, to before the second."""
+    last = wanted.until if wanted.until and wanted.until < date.max else None
+    return _midnight(wanted.since) if wanted.since else None, _midnight(last) + timedelta(days=1) if last else None
+
+
+def of_ledger(wanted: CostFilter) -> list[Any]:
+    """Of lines alone: days and runner."""
+    where: list[Any] = []
+    if wanted.since:
+        where.append(col(CostRow.day) >= wanted.since.isoformat())
+    if wanted.until:
+        where.append(col(CostRow.day) <= wanted.until.isoformat())
+    if wanted.runner:
+        where.append(col(CostRow.runner) == wanted.runner)
+    return where
 
 
 def cost_sums(session: Session, wanted: CostFilter, by: By) -> Iterator[Entry]:
@@ -78,7 +96,7 @@ def cost_sums(session: Session, wanted: CostFilter, by: By) -> Iterator[Entry]:
         .outerjoin(EpisodeRow, col(EpisodeRow.id) == CostRow.episode_id)
         .outerjoin(AttemptRow, col(AttemptRow.id) == CostRow.attempt_id)
         .outerjoin(CampaignRow, col(CampaignRow.id) == EpisodeRow.campaign_id)
-        .where(*_of_ledger(wanted))
+        .where(*of_ledger(wanted), *_named(wanted))
         .group_by(*keys)
         .order_by(*keys)
     )
@@ -152,17 +170,6 @@ def refuse_unknown(session: Session, wanted: CostFilter) -> None:
         raise BadInput(f"there is no {what} {name!r}", f"those there are: {', '.join(known) or 'none'}")
 
 
-def _of_ledger(wanted: CostFilter) -> list[Any]:
-    where: list[Any] = []
-    if wanted.since:
-        where.append(col(CostRow.day) >= wanted.since.isoformat())
-    if wanted.until:
-        where.append(col(CostRow.day) <= wanted.until.isoformat())
-    if wanted.runner:
-        where.append(col(CostRow.runner) == wanted.runner)
-    return where + _named(wanted)
-
-
 def _of_episodes(wanted: CostFilter) -> list[Any]:
     where: list[Any] = [
         col(EpisodeRow.kind) == str(EpisodeKind.EPISODE),
@@ -186,12 +193,8 @@ def _named(wanted: CostFilter) -> list[Any]:
 
 
 def _within(moment: Any, wanted: CostFilter) -> list[Any]:
-    where: list[Any] = []
-    if wanted.since:
-        where.append(col(moment) >= _midnight(wanted.since))
-    if wanted.until and wanted.until < date.max:
-        where.append(col(moment) < _midnight(wanted.until) + timedelta(days=1))
-    return where
+    since, until = bounds(wanted)
+    return [*([col(moment) >= since] if since else []), *([col(moment) < until] if until else [])]
 
 
 def _midnight(day: date) -> datetime:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import delete
 
-from orchestrator.store.tables import AttemptRow, CampaignRow, CostRow, EpisodeRow, WakeRow
+from orchestrator.store.tables import AttemptRow, CampaignRow, CostRow, EpisodeRow, RunnerRow, WakeRow
 from tests.unit.service.rig import Rig
 from tests.unit.store.rows import campaign_row
 from tests.unit.web.test_api import V1, error
@@ -177,3 +178,36 @@ def test_what_makes_no_sense_is_refused_with_a_sentence(
 def test_a_name_that_is_not_known_is_answered_with_those_that_are(api: TestClient, ledger: Rig) -> None:
     said = error(api.get(f"{V1}/cost", params={"agent": "nobody"}), 422)
     assert said["remedy"] == "those there are: preflight, replay:finisher, replay:idler"
+
+
+def test_what_would_have_been_cheaper_is_reckoned_from_the_same_ledger(api: TestClient, ledger: Rig) -> None:
+    with ledger.services.store.writing() as session:
+        row = session.get(RunnerRow, "local")
+        assert row is not None
+        row.prices = {"idle_w": 100.0, "asleep_w": 0.0, "hardware_usd_per_h": 0.0, "energy_usd_per_kwh": 1.0}
+        row.settled_until = NOON
+    line(ledger, 0.0, phase="asleep", kind="idle", seconds=36_000.0)
+    awake, serial = ask(api)["alternatives"]
+    assert (awake["name"], awake["usd"], awake["actual_usd"]) == ("always on", pytest.approx(11.5), 10.5)
+    assert serial["name"] == "serial phases"
+    assert ask(api, agent="replay:finisher")["alternatives"] == [], "nobody is charged with an idle machine"
+
+
+def test_alone_each_attempt_would_have_had_the_whole_machine(api: TestClient, ledger: Rig) -> None:
+    """Two attempts that shared an hour of a machine would have taken two."""
+    with ledger.services.store.writing() as session:
+        row = session.get(RunnerRow, "local")
+        assert row is not None
+        row.prices = {"hardware_usd_per_h": 3.0}
+        row.settled_until = NOON + timedelta(hours=1)
+        session.execute(delete(CostRow))
+        for name in ("good-1", "bad-1"):
+            attempt = session.get(AttemptRow, name)
+            assert attempt is not None
+            attempt.ended_at = NOON + timedelta(hours=1)
+    for name in ("good", "bad"):
+        half = {"phase": "slot", "kind": "hardware", "seconds": 1800.0}
+        line(ledger, 1.5, episode_id=name, attempt_id=f"{name}-1", **half)
+    _, serial = ask(api)["alternatives"]
+    assert (serial["actual_usd"], serial["usd"]) == (3.0, pytest.approx(6.0))
+    assert ask(api, until="2026-11-19")["alternatives"] == [], "nothing was spent then"
