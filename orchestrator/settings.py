@@ -27,11 +27,14 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError
 
 from orchestrator import token_file
+from orchestrator.conditions import BY_DEFAULT, Condition
 from orchestrator.errors import BadSetting
 from orchestrator.failpoints import parse as parse_failpoints
 
 PREFIX = "MATINS_"
 DEFAULT_URL = "http://127.0.0.1:7437"
+PLACES_MOST = 16
+"""To which a message goes: each may take its time."""
 
 
 def shipped_examples() -> Path:
@@ -133,6 +136,32 @@ class Settings(BaseSettings):
         default=100.0, gt=0, le=1_000_000, description="built bases and mirrors that a runner keeps in sum, GiB"
     )
     runner_python: str = Field(default_factory=_default_python, description="Python (≥ 3.10) of the local runner")
+    token_prices: dict[str, dict[Literal["prompt", "completion", "cached"], Annotated[float, Field(ge=0, le=1e6)]]] = (
+        Field(
+            default_factory=dict,
+            description='tokens that no agent priced: {"MODEL": {"prompt": USD, "completion": USD, "cached": USD}}, '
+            "USD per million",
+        )
+    )
+
+    notify: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(),
+        max_length=PLACES_MOST,
+        description="URLs of the places that are told of conditions, as apprise knows them, separated by spaces",
+    )
+    notify_on: Annotated[tuple[Condition, ...], NoDecode] = Field(
+        default=BY_DEFAULT, description="the conditions that are told, separated by spaces"
+    )
+    notify_submitter: str = Field(default="", description="whose episodes' ends are told; empty: everybody's")
+    notify_every_s: float = Field(
+        default=300.0, ge=0, le=86400, description="least time between two messages about one condition, seconds"
+    )
+    cost_per_signal_max_usd: float = Field(
+        default=5.0, ge=0, le=1_000_000, description="what a signal of the last day may cost, USD; 0: no bound"
+    )
+    disk_free_min_ratio: float = Field(
+        default=0.1, ge=0, le=1, description="least part of a disk that should be free, of runners and of home; 0: none"
+    )
 
     failpoints: str = Field(
         default="", description="for tests: where this process dies or freezes, like act-claimed=kill,act-done=stop:3"
@@ -242,6 +271,27 @@ class Settings(BaseSettings):
     def _absolute_paths(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
         return tuple(Path(os.path.abspath(path.expanduser())) for path in value)
 
+    @field_validator("notify", "notify_on", mode="before")
+    @classmethod
+    def _split_words(cls, value: object) -> object:
+        return tuple(dict.fromkeys(value.split())) if isinstance(value, str) else value
+
+    @field_validator("notify", mode="after")
+    @classmethod
+    def _are_urls(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for place, url in enumerate(value, start=1):
+            if "://" not in url.get_secret_value():
+                raise ValueError(f"place {place} should be a URL, like mailto://user:password@host")
+        return value
+
+    @field_validator("token_prices", mode="after")
+    @classmethod
+    def _whole_prices(cls, value: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+        for model, price in value.items():
+            if missing := {"prompt", "completion"} - price.keys():
+                raise ValueError(f"the price of {model!r} lacks {min(missing)!r}")
+        return value
+
     @field_validator("failpoints", mode="after")
     @classmethod
     def _known_failpoints(cls, value: str) -> str:
@@ -347,10 +397,12 @@ def _bad_settings(error: ValidationError, values: Mapping[str, object], origins:
 def _shown(name: str, value: object) -> str:
     if value is None:
         return "(not set)" if name != "token" else "(the file `token` in home)"
-    if name == "token":
+    if name == "notify" and isinstance(value, tuple):
+        return " ".join("********" for _ in cast(tuple[object, ...], value)) or "(not set)"
+    if name in ("token", "notify"):
         return "********"
     if isinstance(value, (tuple, list)):
-        return ":".join(str(part) for part in cast(Iterable[object], value))
+        return (":" if name == "agents_path" else " ").join(str(part) for part in cast(Iterable[object], value))
     text = str(value)
     return _without_password(text) if name.endswith("_url") else text
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlmodel import Session
 
+from orchestrator.accounting.tokens import TokenCost, read_token_prices, token_cost, token_lines
 from orchestrator.artifacts.derive import derive
 from orchestrator.artifacts.facts import Facts
 from orchestrator.domain.campaign_launch import hidden_checks
@@ -17,6 +18,7 @@ from orchestrator.domain.phases import Event, Phase
 from orchestrator.domain.reasons import EndReason, meaning
 from orchestrator.errors import ArtifactError
 from orchestrator.failpoints import reach
+from orchestrator.scoring.evidence import Evidence
 from orchestrator.scoring.judge import judge_canary, judge_preflight
 from orchestrator.scoring.specification import Specification, specification
 from orchestrator.scoring.verdict import Canary, Preflight, Verdict
@@ -29,6 +31,7 @@ from orchestrator.store.acceptance import keep_answer
 from orchestrator.store.canary import end_canary
 from orchestrator.store.changes import fail_attempt, move_episode, request_act
 from orchestrator.store.health import end_attempt, move_health
+from orchestrator.store.ledger import add_lines
 from orchestrator.store.outbox import Act
 from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow
 from runner_agent.protocol import AttemptStatus, ExitRecord, from_json
@@ -37,11 +40,12 @@ from runner_agent.protocol import AttemptStatus, ExitRecord, from_json
 @dataclass(frozen=True, kw_only=True)
 class Judged:
     """What scoring found. `preflight` is there for a preflight only, `canary` for a canary; `summary` is what the
-    database keeps."""
+    database keeps, `tokens` what the agent's cost."""
 
     verdict: Verdict
     preflight: Preflight | None
     summary: dict[str, Any]
+    tokens: TokenCost
     canary: Canary | None = None
 
     @property
@@ -91,7 +95,14 @@ def _judge(services: Services, scene: Scene, exit: ExitRecord) -> Judged:
     canary = judge_canary(found.evidence, spec, exit) if scene.is_canary else None
     alone = preflight.baseline_tok_s if preflight else canary.tok_s if canary else None
     summary = summarise(found, exit, size, alone)
-    return Judged(verdict=found.verdict, preflight=preflight, summary=summary, canary=canary)
+    tokens = _tokens(services, scene, found.evidence)
+    return Judged(verdict=found.verdict, preflight=preflight, summary=summary, tokens=tokens, canary=canary)
+
+
+def _tokens(services: Services, scene: Scene, evidence: Evidence) -> TokenCost:
+    prices = read_token_prices(services.settings.token_prices)
+    usages = (turn.usage for turn in evidence.turns if not turn.skipped)
+    return token_cost(usages, scene.episode.model or "", prices)
 
 
 def _specification(services: Services, scene: Scene) -> Specification:
@@ -124,9 +135,12 @@ def _exit(services: Services, act: Act) -> ExitRecord:
 def _settle(session: Session, services: Services, scene: Scene, judged: Judged) -> bool:
     """Whether that ended the episode."""
     act, reason, now = scene.act, judged.reason, services.now()
+    day = now.astimezone(UTC).date().isoformat()
+    spent = token_lines(judged.tokens, day=day, runner=act.runner, episode_id=act.episode_id, attempt_id=act.attempt_id)
     cancelled = session.get_one(EpisodeRow, act.episode_id).cancel_requested or reason is EndReason.CANCELLED
     if not cancelled and (meaning(reason).kind == "infrastructure" or meaning(reason).retry is not None):
-        fail_attempt(session, act.attempt_id, reason, judged.verdict.invalid_reason, now=now)
+        if fail_attempt(session, act.attempt_id, reason, judged.verdict.invalid_reason, now=now):
+            add_lines(session, spent)
         return False
     ended = EndReason.CANCELLED if cancelled else reason
     moved = move_episode(
@@ -146,6 +160,7 @@ def _settle(session: Session, services: Services, scene: Scene, judged: Judged) 
     )
     if not moved:
         return False
+    add_lines(session, spent)
     end_attempt(session, act.attempt_id, ended, now=now)
     request_act(session, "acknowledge", act.attempt_id, now=now)
     if scene.episode.kind == EpisodeKind.PREFLIGHT:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import func, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
-from orchestrator.accounting.values import Amount, Charge, Label, Line
+from orchestrator.accounting.values import Line
 from orchestrator.domain.phases import ENDED
 from orchestrator.domain.reasons import EndReason, meaning
 from orchestrator.store.changes import rows_changed
@@ -37,23 +36,6 @@ def add_lines(session: Session, lines: Collection[Line]) -> None:
         table.on_conflict_do_update(index_elements=list(KEY), set_=more), [_row(line) for line in lines]
     )
     _count(session, lines)
-
-
-def book_tokens(
-    session: Session, runner: str, episode_id: str, attempt_id: str, usd: dict[Label, float], now: datetime
-) -> None:
-    """What the tokens of an attempt cost, by where the figure is from. To be called once for an attempt."""
-    lines = [
-        Line(
-            day=now.astimezone(UTC).date().isoformat(),
-            runner=runner,
-            charge=Charge(phase="tokens", kind="tokens", label=label, episode_id=episode_id, attempt_id=attempt_id),
-            amount=Amount(usd=amount),
-        )
-        for label, amount in usd.items()
-        if amount
-    ]
-    add_lines(session, lines)
 
 
 def close_attempt(session: Session, attempt: AttemptRow) -> bool:
