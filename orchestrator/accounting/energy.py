@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from orchestrator.accounting.values import Metered
+from runner_agent.protocol import Meter
 
 SLACK = 0.05
 SLACK_S = 2.0
@@ -15,21 +14,6 @@ read now and then."""
 
 MOST_W = 100_000.0
 """No machine draws more: what says so is an instrument's fault."""
-
-
-class Meter(Protocol):
-    """`runner_agent.protocol.Meter`."""
-
-    @property
-    def epoch(self) -> str: ...
-    @property
-    def at(self) -> str: ...
-    @property
-    def joules(self) -> Mapping[str, float]: ...
-    @property
-    def covered_s(self) -> float: ...
-    @property
-    def whole(self) -> bool: ...
 
 
 def between(before: Meter | None, now: Meter) -> Metered | None:
