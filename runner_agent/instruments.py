@@ -34,9 +34,8 @@ class Instruments:
     """Of the kernel's files below `root`, of NVIDIA's library, and of the operator's hook. Never raises; a look may
     take as long as the hook's limit, and for ever where a driver hangs."""
 
-    def __init__(self, hook: Path, root: Path = Path("/"), nvml: Nvml | None = None) -> None:
-        self._path = hook
-        self._hook = Hook(hook)
+    def __init__(self, hook: Hook, root: Path = Path("/"), nvml: Nvml | None = None) -> None:
+        self._hook = hook
         self._root = root
         self._nvml = nvml or Nvml()
 
@@ -48,8 +47,8 @@ class Instruments:
         packages = sensors.packages(self._root)
         gpus = (*(_reading(card) for card in cards), *shown)
         closed = tuple(_zone(each) for each in packages if "energy_uj" not in each and _is_package(each))
-        if self._path.exists():
-            problem = power_hook.why_refused(self._path, os.geteuid())
+        if self._hook.path.exists():
+            problem = power_hook.why_refused(self._hook.path, os.geteuid())
             if not problem:
                 plug = self._hook.read(now_s)
                 counts = () if plug is None else (plug,)

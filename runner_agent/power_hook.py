@@ -20,7 +20,7 @@ from runner_agent.meter import Count
 
 LIMIT_S = 3.0
 OUTPUT_MOST = 4096
-EVERY_S = 5.0
+EVERY_S = 2.0
 BACK_OFF_MOST_S = 60.0
 MOST_W = 100_000.0
 MOST_J = 1e15
@@ -60,10 +60,11 @@ def understand(text: str) -> Count | str:
 
 
 class Hook:
-    """Asks the hook, at most every EVERY_S, and more and more seldom while it fails. `problem`: the last failure."""
+    """Asks the hook at `path`, at most every EVERY_S, and more and more seldom while it fails. `problem`: the last
+    failure."""
 
     def __init__(self, path: Path, limit_s: float = LIMIT_S) -> None:
-        self._path = path
+        self.path = path
         self._limit_s = limit_s
         self._again_s = float("-inf")
         self._failures = 0
@@ -73,13 +74,13 @@ class Hook:
         """None before its time, and where it fails. Never raises."""
         if now_s < self._again_s:
             return None
-        told = ask(self._path, self._limit_s)
+        told = ask(self.path, self._limit_s)
         said = told if isinstance(told, str) else ""
         self._failures = self._failures + 1 if said else 0
         self._again_s = now_s + min(BACK_OFF_MOST_S, EVERY_S * 2 ** min(self._failures, 10))
         if not said:
             self._again_s = now_s + EVERY_S
-        self.problem = f"{self._path}: {said}" if said else ""
+        self.problem = f"{self.path}: {said}" if said else ""
         return None if isinstance(told, str) else told
 
 

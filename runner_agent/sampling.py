@@ -15,6 +15,7 @@ from runner_agent.home import Home
 from runner_agent.instruments import Instruments, Look
 from runner_agent.meter import Moment, Sample
 from runner_agent.metering import Kept
+from runner_agent.power_hook import Hook
 
 EVERY_S = 1.0
 LINGER_S = 10.0
@@ -23,7 +24,7 @@ NICENESS = 10
 
 def main(home: Home, own: str) -> int:
     os.nice(NICENESS)
-    return keep(home, own, Instruments(home.power_hook))
+    return keep(home, own, Instruments(Hook(home.power_hook)))
 
 
 def keep(home: Home, own: str, sources: Instruments, every_s: float = EVERY_S) -> int:
@@ -34,7 +35,7 @@ def keep(home: Home, own: str, sources: Instruments, every_s: float = EVERY_S) -
     except OSError:
         return 0
     try:
-        kept, watch = metering.read(home), _Watch(home, own, handle)
+        kept, watch = metering.read(home), Watch(home, own, handle)
         while watch.wanted(clock.monotonic_s()):
             look = sources.look(clock.monotonic_s())
             kept = add(kept, look, metering.now(), os.urandom(16).hex())
@@ -66,7 +67,7 @@ def write(home: Home, kept: Kept) -> None:
     os.replace(waiting, home.meter)
 
 
-class _Watch:
+class Watch:
     """Whether samples are wanted still. A report writes its agent file's name into `meter.asked`."""
 
     def __init__(self, home: Home, own: str, handle: int) -> None:
