@@ -126,6 +126,15 @@ class Attempt:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What an episode cost, once that is settled: USD, by phase and by where the figure is from."""
+
+    usd: float
+    by_phase: dict[str, float] = field(default_factory=dict)
+    by_label: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Episode:
     """Times are ISO 8601 UTC, seconds floats; `phase_seconds` maps a stage to its seconds."""
 
@@ -151,6 +160,7 @@ class Episode:
     ended_at: str | None = None
     detail: str | None = None
     phase_seconds: dict[str, float] | None = field(default=None)
+    cost: Cost | None = None
     attempts: tuple[Attempt, ...] = ()
     stages: tuple[Stage, ...] = ()
     verdict: Verdict | None = None

@@ -65,6 +65,7 @@ class Compared:
     groups: tuple[Group, ...]
     comparisons: tuple[Comparison, ...]
     items_total: int | None = None
+    cost: str = "tokens"
 
 
 def show_comparison(campaign: str, *, by: str, only: list[str], as_json: bool) -> None:

@@ -36,7 +36,8 @@ def compared(services: Services, name: str, by: By, only: Sequence[str] = ()) ->
     with services.store.reading() as session:
         campaign, rows, elsewhere = compared_campaign(session, name)
     judged = [row for row in rows if row.result is not None]
-    results = _chosen([_result(row, by) for row in judged], by, only, name)
+    whole = all(_whole_usd(row) for row in judged)
+    results = _chosen([_result(row, by, whole=whole) for row in judged], by, only, name)
     plan = _plan(read_campaign(campaign.text, decode_files(campaign.files)), by, results)
     _refuse_too_many(results, plan, by, name)
     # The seed is a constant, so that asking twice answers the same; nothing secret hangs on it.
@@ -45,6 +46,7 @@ def compared(services: Services, name: str, by: By, only: Sequence[str] = ()) ->
         **_head(campaign, judged, by),
         "alpha": plan.alpha,
         "seed": SEED,
+        "cost": "whole" if whole else "tokens",
         "subgroups": list(plan.subgroups),
         "episodes": {
             "judged": len(results),
@@ -67,7 +69,14 @@ def _head(campaign: CampaignRow, judged: Sequence[EpisodeRow], by: By) -> Json:
     }
 
 
-def _result(row: EpisodeRow, by: By) -> Result:
+def _whole_usd(row: EpisodeRow) -> float | None:
+    """All that it cost; None until that is settled, and where nothing has a price."""
+    spent = (row.result or {}).get("cost") or {}
+    return spent.get("usd") or None if spent.get("settled") else None
+
+
+def _result(row: EpisodeRow, by: By, *, whole: bool) -> Result:
+    """`whole`: its cost is all that it cost, else what the agent reported of its tokens: they are never mixed."""
     told = row.result or {}
     parts = {"agent": row.agent, "model": row.model or NO_MODEL, "runner": row.runner or ""}
     done, total = told.get("items_done"), told.get("items_total")
@@ -79,7 +88,7 @@ def _result(row: EpisodeRow, by: By) -> Result:
         items=done / total if done is not None and total else None,
         change=told.get("change"),
         # An agent that says nothing of its cost is summed up to 0, which none that asks a model is.
-        cost_usd=told.get("agent_usd") or None,
+        cost_usd=_whole_usd(row) if whole else told.get("agent_usd") or None,
         reused=told.get("reused_from") is not None,
     )
 

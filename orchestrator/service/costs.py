@@ -65,5 +65,5 @@ def _asked(wanted: CostFilter) -> Json:
 def _tokens(judged: Iterable[Judged]) -> Json:
     counts: Counter[str] = Counter()
     for each in judged:
-        counts.update(each.tokens)
+        counts.update(each.tokens, unpriced_turns=each.turns_unpriced)
     return dict(counts)

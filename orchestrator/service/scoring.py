@@ -94,8 +94,8 @@ def _judge(services: Services, scene: Scene, exit: ExitRecord) -> Judged:
     preflight = judge_preflight(found.evidence, spec, exit) if scene.is_preflight else None
     canary = judge_canary(found.evidence, spec, exit) if scene.is_canary else None
     alone = preflight.baseline_tok_s if preflight else canary.tok_s if canary else None
-    summary = summarise(found, exit, size, alone)
     tokens = _tokens(services, scene, found.evidence)
+    summary = summarise(found, exit, size, alone) | {"turns_unpriced": tokens.unpriced}
     return Judged(verdict=found.verdict, preflight=preflight, summary=summary, tokens=tokens, canary=canary)
 
 

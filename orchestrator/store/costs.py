@@ -45,6 +45,7 @@ class Judged:
 
     episodes: int = 0
     signals: int = 0
+    turns_unpriced: int = 0
     tokens: Mapping[str, int]
 
 
@@ -118,8 +119,8 @@ def judged_sums(session: Session, wanted: CostFilter, by: By) -> dict[str, Judge
     }.get(by)
     result: Any = col(EpisodeRow.result)
     signal = and_(result["valid"].as_boolean().is_(True), result["reused_from"].as_string().is_(None))
-    counted = [func.count(), func.sum(case((signal, 1), else_=0))]
-    spent = [func.sum(func.coalesce(result[("agent_tokens", kind)].as_integer(), 0)) for kind in TOKENS]
+    counted = [func.count(), func.sum(case((signal, 1), else_=0)), func.sum(result["turns_unpriced"].as_integer())]
+    spent = [func.sum(result[("agent_tokens", kind)].as_integer()) for kind in TOKENS]
     query = (
         select_columns(*([] if group is None else [group]), *counted, *spent)
         .select_from(EpisodeRow)
@@ -128,9 +129,9 @@ def judged_sums(session: Session, wanted: CostFilter, by: By) -> dict[str, Judge
     )
     found: dict[str, Judged] = {}
     for row in session.execute(query if group is None else query.group_by(group)):
-        name, (episodes, signals, *tokens) = ("", row) if group is None else (str(row[0]), row[1:])
+        name, (episodes, signals, unpriced, *tokens) = ("", row) if group is None else (str(row[0]), row[1:])
         counts = {kind: int(count or 0) for kind, count in zip(TOKENS, tokens, strict=True)}
-        found[name] = Judged(episodes=episodes, signals=signals or 0, tokens=counts)
+        found[name] = Judged(episodes=episodes, signals=signals or 0, turns_unpriced=unpriced or 0, tokens=counts)
     return found
 
 

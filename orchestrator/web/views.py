@@ -54,6 +54,7 @@ def episode_summary(row: EpisodeRow, campaign: CampaignRow) -> Json:
         "submitter": row.submitter or None,
         "retry_of": row.retry_of,
         **{key: result.get(key) for key in VERDICT_KEYS},
+        "cost": result.get("cost"),
         "phase_seconds": _phase_seconds(result.get("stages", [])),
         "submitted_at": moment(row.submitted_at),
         "started_at": moment(row.started_at),

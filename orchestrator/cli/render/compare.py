@@ -21,7 +21,16 @@ def lines(found: Compared, width: int | None = None) -> Iterator[str]:
         yield from _group(group, found, width)
     yield ""
     yield from _comparisons(found, width)
+    yield from _cost(found, width)
     yield from _left_out(found.episodes, width)
+
+
+def _cost(found: Compared, width: int | None) -> Iterator[str]:
+    if any(each.measure == "cost" for group in found.groups for each in group.estimates):
+        whole = "Cost is all that an episode cost: machines, energy, its share of wakes, tokens."
+        tokens = "Cost is what agents reported of their tokens: all that it cost is not known of every episode."
+        yield ""
+        yield from _wrapped("", whole if found.cost == "whole" else tokens, width)
 
 
 def _verdicts(count: int) -> str:

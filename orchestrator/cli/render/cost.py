@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from orchestrator.cli.answers import Cost
 from orchestrator.cli.cost import Alternative, Group, Report
 from orchestrator.cli.render import values
 from orchestrator.cli.render.tables import Column
@@ -20,6 +21,18 @@ WENT = {
 NOBODY = "(no episode)"
 
 Table = tuple[Sequence[Column], list[list[str]]]
+
+
+def of_episode(spent: Cost) -> Iterator[str]:
+    """A settled episode's, in the order of what was dearest."""
+    labels = ", ".join(f"{usd(amount)} {label}" for label, amount in _dearest(spent.by_label))
+    yield f"{usd(spent.usd)} USD{f': {labels}' if labels else ''}"
+    for phase, amount in _dearest(spent.by_phase):
+        yield f"{phase:<10} {usd(amount):>10}"
+
+
+def _dearest(spent: Mapping[str, float]) -> list[tuple[str, float]]:
+    return sorted(((name, amount) for name, amount in spent.items() if amount), key=lambda each: (-each[1], each[0]))
 
 
 def head(found: Report) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from orchestrator.cli.answers import Episode, Interval, ItemResult, Verdict
-from orchestrator.cli.render import values
+from orchestrator.cli.render import cost, values
 from orchestrator.cli.render.conditions import conditions
 
 
@@ -29,6 +29,7 @@ def details(episode: Episode) -> Iterator[str]:
         yield from conditions(verdict.conditions)
         yield from _flags(verdict)
     yield from _stages(episode)
+    yield from _cost(episode)
     yield from _attempts(episode)
 
 
@@ -109,6 +110,15 @@ def _stages(episode: Episode) -> Iterator[str]:
     for stage in episode.stages:
         line = f"  {stage.stage:<10} {stage.result:<10} {values.seconds(stage.seconds):>8}  {stage.detail or ''}"
         yield line.rstrip()
+
+
+def _cost(episode: Episode) -> Iterator[str]:
+    if episode.cost is None:
+        return
+    yield ""
+    yield "Cost"
+    for line in cost.of_episode(episode.cost):
+        yield f"  {line}"
 
 
 def _attempts(episode: Episode) -> Iterator[str]:

@@ -81,6 +81,9 @@ validity    replay:finisher against idler, runner gpu01
             not enough episodes: about 12 more would settle it (5 of
             replay:finisher, 7 of idler)
 
+Cost is what agents reported of their tokens: all that it cost is not known of
+  every episode.
+
 Not in it: 3 without a verdict (2 QUEUED, 1 FAILED); 5 of other versions of the
   campaign"""
 
@@ -96,7 +99,12 @@ def test_a_comparison_reads_well_at_80_columns() -> None:
 
 
 def test_what_is_piped_is_not_broken() -> None:
-    assert len(shown(None)) == len(shown(80)) - 2
+    assert len(shown(None)) == len(shown(80)) - 3
+
+
+def test_it_is_said_what_cost_is() -> None:
+    assert "Cost is all that an episode cost: machines, energy, its share of wakes, tokens." in shown(cost="whole")
+    assert not [line for line in shown(groups=ANSWER["groups"][1:]) if line.startswith("Cost")], "none has a cost"
 
 
 def test_a_name_is_never_broken_and_steers_no_terminal() -> None:

@@ -262,3 +262,15 @@ def test_unknown_fields_of_a_newer_orchestrator_are_ignored() -> None:
 def test_a_problem_names_file_line_place_and_remedy(line: int, where: str, expected: str) -> None:
     problem = Problem(line=line, where=where, message="wrong", remedy="mend it")
     assert terminal.problem_line(problem, "c.toml") == expected
+
+
+def test_a_settled_episode_shows_what_it_cost_the_dearest_first() -> None:
+    cost = {"usd": 1.5, "by_phase": {"session": 0.5, "gpu": 1.0}, "by_label": {"measured": 0.5, "configured": 1.0}}
+    shown = list(details(read(Episode, {"id": "e1", "campaign": "c", "phase": "DONE", "cost": cost})))
+    begin = shown.index("Cost")
+    assert shown[begin + 1 : begin + 4] == [
+        "  1.5000 USD: 1.0000 configured, 0.5000 measured",
+        "  gpu            1.0000",
+        "  session        0.5000",
+    ]
+    assert "Cost" not in list(details(read(Episode, {"id": "e1", "campaign": "c", "phase": "DONE"})))

@@ -92,6 +92,19 @@ def test_agents_are_compared_and_what_is_not_in_it_is_counted(api: TestClient, r
     assert ask(api) == found, "asked again it says the same"
 
 
+def test_all_that_episodes_cost_counts_once_it_is_settled_of_each(api: TestClient, rig: Rig) -> None:
+    def settled(usd: float) -> dict[str, Any]:
+        return verdict(1) | {"cost": {"usd": usd, "settled": True}}
+
+    campaign(rig)
+    episodes(rig, "a", [settled(3.0), settled(5.0)])
+    found = ask(api)
+    assert (found["cost"], found["groups"][0]["usd_per_signal"]) == ("whole", 4.0)
+    episodes(rig, "b", [verdict(1, usd=2.0)])
+    found = ask(api)
+    assert (found["cost"], [group["usd_per_signal"] for group in found["groups"]]) == ("tokens", [1.0, 2.0])
+
+
 def test_models_are_compared_where_they_are_asked_for(api: TestClient, rig: Rig) -> None:
     campaign(rig)
     episodes(rig, "finisher", [verdict(1), verdict(2)], model="large")

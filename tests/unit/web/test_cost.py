@@ -15,7 +15,7 @@ from tests.unit.store.rows import campaign_row
 from tests.unit.web.test_api import V1, error
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
-VALID = {"valid": True, "agent_tokens": {"prompt": 100, "completion": 10, "cached": 40}}
+VALID = {"valid": True, "agent_tokens": {"prompt": 100, "completion": 10, "cached": 40}, "turns_unpriced": 2}
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_all_cost_over_the_valid_signals_with_each_part_labelled(api: TestClient
     assert found["went"] == {"signals": 3.0, "unfinished": 0.0, "waste": 2.5, "overhead": 1.0, "idle": 4.0}
     assert [(each["reason"], each["usd"]) for each in found["waste"]] == [("marker-missing", 2.0), ("wake-failed", 0.5)]
     assert found["overhead"] == {"preflight": 1.0, "canary": 0.0}
-    assert found["tokens"] == {"prompt": 100, "completion": 10, "cached": 40}
+    assert found["tokens"] == {"prompt": 100, "completion": 10, "cached": 40, "unpriced_turns": 2}
 
 
 @pytest.mark.parametrize(
