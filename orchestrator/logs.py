@@ -9,6 +9,9 @@ from __future__ import annotations
 import io
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, TextIO, cast
 
 import structlog
@@ -23,6 +26,9 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 QUIET_LIBRARIES = ("alembic", "celery", "uvicorn", "httpx", "httpcore", "kombu", "amqp")
 # Each failure of it is raised too, and said there in one line instead of a traceback.
 SILENT_LIBRARIES = ("paramiko.transport",)
+INDISCREET_LIBRARIES = ("apprise", "requests", "urllib3")
+"""They name addresses in what they log, at some level, and those of notifications are secrets."""
+_hushed: ContextVar[bool] = ContextVar("hushed", default=False)
 
 
 def configure(settings: Settings, stream: TextIO | None = None) -> None:
@@ -45,6 +51,7 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering(as_text, out)],
         )
     )
+    handler.addFilter(_is_discreet)
     root = logging.getLogger()
     for old in root.handlers[:]:
         root.removeHandler(old)
@@ -60,6 +67,20 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[settings.log_level]),
         cache_logger_on_first_use=False,
     )
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Nothing that is logged within is written, by whichever library, in the threads that it starts too."""
+    token = _hushed.set(True)
+    try:
+        yield
+    finally:
+        _hushed.reset(token)
+
+
+def _is_discreet(record: logging.LogRecord) -> bool:
+    return not _hushed.get() and record.name.partition(".")[0] not in INDISCREET_LIBRARIES
 
 
 def get_logger(**ids: object) -> FilteringBoundLogger:

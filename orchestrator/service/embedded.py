@@ -19,6 +19,7 @@ from orchestrator.errors import BadInput
 from orchestrator.service.celery_app import add_tasks, is_memory, make_app, make_ringing_app
 from orchestrator.service.doorbell import CeleryDoorbell
 from orchestrator.service.links import link_opener
+from orchestrator.service.notify import need_places
 from orchestrator.service.parts import MakeWeb, listening, make_beat, need_broker, web_config, work
 from orchestrator.service.services import Doorbell, Services, policy_of
 from orchestrator.settings import Settings
@@ -39,6 +40,7 @@ def run(settings: Settings, make_web: MakeWeb) -> int:
         doorbell = CeleryDoorbell(make_ringing_app(settings.broker_url))
         opener, policy = link_opener(settings), policy_of(settings)
         services = Services(settings=settings, store=store, doorbell=doorbell, link=opener, policy=policy)
+        need_places(services)
         if _alone(settings):
             with store.writing() as session:
                 drop_claims(session, services.now())

@@ -26,6 +26,7 @@ from orchestrator.machines.link import Link
 from orchestrator.service.celery_app import add_tasks, is_memory, make_app, make_ringing_app
 from orchestrator.service.doorbell import CeleryDoorbell
 from orchestrator.service.links import link_opener
+from orchestrator.service.notify import need_places
 from orchestrator.service.services import Doorbell, Services, policy_of
 from orchestrator.settings import Settings
 from orchestrator.store.engine import open_store
@@ -95,7 +96,9 @@ def open_services(
     doorbell = make_doorbell(make_ringing_app(settings.broker_url))
     with contextlib.closing(store):
         opener, policy = open_link(settings), policy_of(settings)
-        yield Services(settings=settings, store=store, doorbell=doorbell, link=opener, policy=policy)
+        services = Services(settings=settings, store=store, doorbell=doorbell, link=opener, policy=policy)
+        need_places(services)
+        yield services
 
 
 def need_shared_broker(settings: Settings) -> None:

@@ -9,6 +9,7 @@ from orchestrator.domain.reasons import EndReason
 from orchestrator.errors import ArtifactError, LinkError, LinkRefused, Unavailable
 from orchestrator.failpoints import reach
 from orchestrator.service import acts, power_acts
+from orchestrator.service.notify import deliver
 from orchestrator.service.scoring import score
 from orchestrator.service.services import Services
 from orchestrator.store.changes import fail_attempt, log_event
@@ -35,8 +36,8 @@ FAULT = "runner-fault"
 
 GIVES_UP_AS = {"launch": EndReason.RUNNER_FAULT, "collect": EndReason.ARTIFACTS_LOST, "score": EndReason.SCORING_FAILED}
 
-POWER_ACTS = {"wake": power_acts.wake, "suspend": power_acts.suspend}
-"""Acts on a machine and no attempt: they note themselves what came of them."""
+OTHER_ACTS = {"wake": power_acts.wake, "suspend": power_acts.suspend, "notify": deliver}
+"""Acts of no attempt, but on a machine or for people: they note themselves what came of them."""
 
 FOR_THE_LIVING = frozenset({"launch", "checks", "collect", "score"})
 """Acts that must not, or need not, be done any more once their attempt is over in the database."""
@@ -62,8 +63,8 @@ def perform(services: Services, act_id: int) -> None:
     if act is None:
         return
     reach("act-claimed")
-    if act.kind in POWER_ACTS:
-        _move_power(services, act)
+    if act.kind in OTHER_ACTS:
+        _do_other(services, act)
         return
     about = {"act": act.kind, "attempt": act.attempt_id, "episode": act.episode_id, "runner": act.runner}
     try:
@@ -93,10 +94,10 @@ def perform(services: Services, act_id: int) -> None:
     services.doorbell.tick()
 
 
-def _move_power(services: Services, act: Act) -> None:
+def _do_other(services: Services, act: Act) -> None:
     about = {"act": act.kind, "runner": act.runner}
     try:
-        POWER_ACTS[act.kind](services, act)
+        OTHER_ACTS[act.kind](services, act)
     except Unavailable:
         raise
     except Exception as error:

@@ -12,6 +12,7 @@ from orchestrator.domain.phases import ImpossibleTransition
 from orchestrator.domain.runner import Service
 from orchestrator.failpoints import reach
 from orchestrator.planning.plan import plan
+from orchestrator.service.notify import notify
 from orchestrator.service.observation import RUNG_HOLD_S
 from orchestrator.service.rollup import roll_up
 from orchestrator.service.services import Services
@@ -49,6 +50,7 @@ def tick(services: Services) -> int:
     keep_time(services)
     settle(services)
     roll_up(services)
+    notify(services, fleet)
     if committed:
         services.doorbell.tick()
     return committed

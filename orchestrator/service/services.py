@@ -11,6 +11,7 @@ from typing import Protocol
 from orchestrator.domain.runner import Address
 from orchestrator.domain.wake import GpuNeed
 from orchestrator.machines.link import Link
+from orchestrator.machines.messenger import AppriseMessenger, Messenger
 from orchestrator.machines.wake_probe import Senses, machine_senses
 from orchestrator.machines.wol import WakeTarget
 from orchestrator.planning.policy import Policy
@@ -54,7 +55,7 @@ def policy_of(settings: Settings) -> Policy:
 @dataclass(frozen=True, kw_only=True)
 class Services:
     """`link` opens the link to the runner at an address, `senses` gives what a wake of it sees; `pause` waits between
-    two looks, seconds."""
+    two looks, seconds; `messenger` sends what people are told."""
 
     settings: Settings
     store: Store
@@ -63,4 +64,5 @@ class Services:
     now: Callable[[], datetime] = utc_now
     senses: MakeSenses = machine_senses
     pause: Callable[[float], None] = time.sleep
+    messenger: Messenger = field(default_factory=AppriseMessenger)
     policy: Policy = field(default_factory=Policy)
