@@ -178,6 +178,21 @@ def test_the_workspace_is_the_same_commit_each_time(matins: Orchestrator, demo: 
     assert head == demo["commit"]
 
 
+def test_the_demo_says_what_a_signal_cost_with_each_part_labelled(demo: Json) -> None:
+    report, episodes = demo["cost"], demo["episodes"]
+    assert report["unsettled"] == 0, "it waits for the accounts"
+    assert report["signals"] == sum(bool(episode["valid"]) for episode in episodes) > 0
+    assert report["usd_per_signal"] == pytest.approx(report["usd"] / report["signals"]) and report["usd"] > 0
+    kinds = {part["kind"] for part in report["parts"] if part["usd"] > 0}
+    assert {"hardware", "energy"} <= kinds, "the demo's machine has prices"
+    assert {part["label"] for part in report["parts"]} <= {"measured", "estimated", "configured"}
+    for split in (report["went"].values(), (part["usd"] for part in report["parts"])):
+        assert sum(split) == pytest.approx(report["usd"])
+    assert {"gpu", "build", "session"} <= {each["phase"] for each in report["phases"] if each["usd"] > 0}
+    charged = {group["name"]: group["usd"] for group in report["groups"]}
+    assert all(charged[episode["agent"]] > 0 for episode in episodes)
+
+
 def test_metrics_show_the_signals_and_the_dispatches(matins: Orchestrator, saboteurs: dict[str, Json]) -> None:
     import httpx
 

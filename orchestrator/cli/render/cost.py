@@ -147,7 +147,7 @@ def _tokens(found: Report) -> Iterator[str]:
         yield f"Tokens: {spent.prompt:,} read{cached}, {spent.completion:,} written."
     if spent.unpriced_turns:
         turns = values.plural(spent.unpriced_turns, "turn")
-        yield f"No price is known of {turns}: what they cost is in no figure here."
+        yield f"No price is known of {turns}: if they cost anything, it is in no figure here."
 
 
 def _otherwise(each: Alternative) -> str:

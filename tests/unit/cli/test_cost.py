@@ -90,7 +90,7 @@ replay:finisher  10.00        4      2.5000    5.0000  2.0000       -       -  3
 
 Wakes: 3 ready, 1 failed.
 Tokens: 120,000 read (100,000 of them cached), 4,000 written.
-No price is known of 2 turns: what they cost is in no figure here.
+No price is known of 2 turns: if they cost anything, it is in no figure here.
 What would have been cheaper, from the same log:
   always on      14.00 USD, 1.5000 dearer. No machine sleeps.
   serial phases  It is not known.
