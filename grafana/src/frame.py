@@ -10,7 +10,7 @@ from grafana_foundation_sdk.models import dashboard as model
 
 from grafana.src.panels import SOURCE, AnyPanel
 
-ALL = model.VariableOption(text=["All"], value=["$__all"])
+ALL = model.VariableOption(text="All", value="$__all")
 
 
 @dataclass(frozen=True, kw_only=True)

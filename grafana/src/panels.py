@@ -104,8 +104,9 @@ def rows(about: About, query: Query, *hidden: str) -> table.Panel:
 
 
 def spread(about: About, query: Query) -> heatmap.Panel:
-    """Buckets of a histogram over time; the unit is that of what was observed. The legend is the bucket's bound."""
-    panel = _dress(heatmap.Panel(), about, (query,), form=PromQueryFormat.HEATMAP)
+    """Buckets of a histogram over time; the unit is that of what was observed. The legend is the bucket's bound.
+    Exemplars name an episode of it."""
+    panel = _dress(heatmap.Panel(), about, (query,), form=PromQueryFormat.HEATMAP, exemplars=True)
     panel.color(
         heatmap.HeatmapColorOptions().mode(heat.HeatmapColorMode.SCHEME).scheme("Oranges").steps(64).exponent(0.5)
     )
@@ -137,11 +138,14 @@ def _dress(
     *,
     instant: bool = False,
     form: PromQueryFormat = PromQueryFormat.TIME_SERIES,
+    exemplars: bool = False,
 ) -> Kind:
     panel.title(about.title).description(about.says).unit(about.unit).datasource(SOURCE)
     panel.span(about.width).height(about.height)
     for letter, query in zip(ascii_uppercase, queries, strict=False):
         target = prometheus.Dataquery().expr(query.expr).legend_format(query.legend).format(form).datasource(SOURCE)
+        if exemplars:
+            target.exemplar(True)
         panel.with_target((target.instant() if instant else target.range()).ref_id(letter))
     return panel
 
