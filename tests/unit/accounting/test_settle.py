@@ -89,6 +89,10 @@ def test_a_wake_is_paid_in_equal_shares_by_the_episodes_that_it_was_for_at_the_p
     assert {line.charge.attempt_id for line in found if line.charge.phase == "wake"} == {""}
 
 
+def test_an_episode_that_a_wake_is_said_to_be_for_twice_pays_one_share() -> None:
+    assert seconds(lines(span("awake"), waking("a", "b", "a"))) == {"wake a": HOUR / 2, "wake b": HOUR / 2}
+
+
 def test_a_failed_wake_charges_nobody_and_is_waste_with_its_reason() -> None:
     found = lines(span("awake"), waking("a", ready=False))
     assert seconds(found) == {"failed-wake": HOUR}
@@ -124,7 +128,8 @@ def test_what_was_counted_before_the_time_that_is_settled_is_no_part_of_it() -> 
 def test_a_count_that_came_twice_or_that_overlaps_another_is_taken_once() -> None:
     once, plug = metered(300 * HOUR), metered(400 * HOUR, whole=True)
     assert lines(span("awake"), once, once) == lines(span("awake"), once)
-    assert joules(lines(span("awake"), once, plug)) == {"idle measured": 400 * HOUR}
+    later = metered(300 * HOUR, 600)
+    assert joules(lines(span("awake"), later, plug)) == {"idle measured": 400 * HOUR}
 
 
 def test_of_two_devices_one_held_is_half_of_the_machine_and_the_other_half_is_idle() -> None:

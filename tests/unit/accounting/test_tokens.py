@@ -61,6 +61,7 @@ def test_the_name_itself_wins_and_then_the_longest_pattern() -> None:
         name: TokenPrice(prompt=n, completion=n, cached=n) for n, name in enumerate(("*", "a-*", "a-b*", "a-b[1m]"))
     }
     assert [price_of(name, prices) for name in ("z", "a-z", "a-bc", "a-b[1m]")] == list(prices.values())
+    assert price_of("x-mini", {"x*": prices["*"], "*-mini": prices["a-*"]}) == prices["a-*"]
     assert price_of("z", {"a*": prices["*"]}) is None
 
 
