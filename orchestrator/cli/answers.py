@@ -317,6 +317,16 @@ class Setting:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Place:
+    """To which a message goes; `service`: the scheme of its URL."""
+
+    place: int
+    service: str
+    sent: bool
+    problem: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class CheckedCampaign:
     name: str
     items: Any

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.commands import campaign, config, cost, episode, operate, runner, top_level
+from orchestrator.cli.commands import campaign, config, cost, episode, notify, operate, runner, top_level
 from orchestrator.cli.commands.options import new_group
 
 app = new_group(
@@ -37,6 +37,7 @@ app.add_typer(campaign.group, name="campaign")
 app.add_typer(episode.group, name="episode")
 app.add_typer(runner.group, name="runner")
 app.add_typer(cost.group, name="cost")
+app.add_typer(notify.group, name="notify")
 app.add_typer(config.group, name="config")
 
 

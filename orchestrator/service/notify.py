@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -183,9 +184,12 @@ def _conclude(services: Services, act: Act, missed: list[str]) -> None:
 
 
 def send_test(services: Services) -> list[dict[str, object]]:
-    """`{"place", "service", "sent", "problem"}` for each place, told apart from what waits."""
+    """`{"place", "service", "sent", "problem"}` for each place, all asked at once."""
     letter = Letter(title="Matins: a test", body="Somebody asked Matins for a test: messages arrive here.")
-    return [_tested(services, place, url, letter) for place, url in enumerate(services.settings.notify, start=1)]
+    urls = services.settings.notify
+    with ThreadPoolExecutor(max_workers=max(1, len(urls))) as pool:
+        places = enumerate(urls, start=1)
+        return list(pool.map(lambda each: _tested(services, each[0], each[1], letter), places))
 
 
 def _tested(services: Services, place: int, url: SecretStr, letter: Letter) -> dict[str, object]:

@@ -20,6 +20,7 @@ from orchestrator.web.episodes import episode_routes
 from orchestrator.web.files import file_routes
 from orchestrator.web.fleet import fleet_routes
 from orchestrator.web.metrics import metrics_routes
+from orchestrator.web.notify import notify_routes
 from orchestrator.web.operate import operating_routes
 from orchestrator.web.runners import runner_routes
 from orchestrator.web.views import moment
@@ -51,7 +52,7 @@ def create_app(services: Services, token: str) -> FastAPI:
 
     guarded = [Depends(TokenGuard(token))]
     parts = (campaign_routes, episode_routes, file_routes, runner_routes, operating_routes, fleet_routes, cost_routes)
-    for routes in parts:
+    for routes in (*parts, notify_routes):
         app.include_router(routes(services), prefix="/api/v1", dependencies=guarded)
 
     @app.get("/api/v1/config", dependencies=guarded)

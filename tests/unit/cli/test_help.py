@@ -20,7 +20,7 @@ episode retry, episode rescore, episode trace
 runner add, runner import, runner list, runner show, runner wake, runner sleep, runner drain, runner resume
 runner canary, runner doctor, runner remove, runner declare-dead
 cost report
-config show"""
+notify test, config show"""
 
 
 def _commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
