@@ -92,11 +92,12 @@ def _meter(words: list[str]) -> int:
 
     parser = argparse.ArgumentParser(prog="runner_agent meter")
     parser.add_argument("--home", required=True, type=Path)
+    parser.add_argument("--look", action="store_true", help="look once, and print what was found")
     given = parser.parse_args(words)
     from runner_agent import sampling
     from runner_agent.home import Home
 
-    return sampling.main(Home(given.home), _agent_file().name)
+    return (sampling.look_once if given.look else sampling.main)(Home(given.home), _agent_file().name)
 
 
 def _replay(words: list[str]) -> int:

@@ -12,15 +12,30 @@ CLOCK_OFFSET_S = 5.0
 DISK_BYTES = 20 << 30
 SOFTWARE = "cpu"
 
+RULE = 'SUBSYSTEM=="powercap", KERNEL=="intel-rapl:*", RUN+="/bin/chown {account} %S%p/energy_uj"'
+
 Judged = tuple[bool | None, str, str]
 """Whether it passes (None: nobody can say), what was found, and the remedy where it does not pass."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Energy:
+    """`counted`: the instruments that told; `whole`: whether they see the whole machine. `problem`: why the operator's
+    hook does not tell. `closed`: instruments that only root may read. `silent`: why nobody could be asked at all."""
+
+    counted: tuple[str, ...] = ()
+    whole: bool = False
+    problem: str = ""
+    closed: tuple[str, ...] = ()
+    silent: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
     """What was probed. `no_power`: why there is no command for sleep, or empty. `sleep_states`: /sys/power/state, None
     where it cannot be read. `kept_by`: the file that arms Wake-on-LAN at each boot; `closed`: files that may say it and
-    cannot be read. `clock_offset_s`: this clock minus the asker's, None where nobody asked."""
+    cannot be read. `clock_offset_s`: this clock minus the asker's, None where nobody asked. `hook`: where an operator's
+    power hook belongs."""
 
     hello: Hello
     account: str
@@ -33,6 +48,8 @@ class Facts:
     board: str
     clock_offset_s: float | None
     surroundings: Surroundings
+    energy: Energy
+    hook: str
 
 
 def judge(facts: Facts) -> tuple[Prerequisite, ...]:
@@ -157,6 +174,29 @@ def _detached(facts: Facts) -> Judged:
     return False, found, f"as root: loginctl enable-linger {facts.account}"
 
 
+def _energy(facts: Facts) -> Judged:
+    energy = facts.energy
+    if energy.silent:
+        return None, energy.silent, "see whether a driver hangs: nvidia-smi, dmesg; till then configured watts are used"
+    if energy.problem:
+        remedy = (
+            f"it has to belong to {facts.account} or root, to be executable, writable by nobody else, "
+            "and to print watts=… or joules=… within 3 s"
+        )
+        return False, energy.problem, remedy
+    rest = "the whole machine" if energy.whole else "the rest is configured watts"
+    found = f"measured by {', '.join(energy.counted)}; {rest}" if energy.counted else "nothing here counts it"
+    if energy.closed:
+        rule = RULE.format(account=facts.account)
+        remedy = (
+            f"as root, write into /etc/udev/rules.d/60-matins-energy.rules the line: {rule}; "
+            "then: udevadm control --reload; udevadm trigger --action=add --subsystem-match=powercap"
+        )
+        return None, f"{found}; only root may read {', '.join(energy.closed)}", remedy
+    remedy = f"configured watts are used; a program at {facts.hook} that asks a smart plug measures the whole machine"
+    return True if energy.counted else None, found, remedy
+
+
 ROWS: dict[str, Callable[[Facts], Judged]] = {
     "power command": _power_command,
     "suspend": _suspend,
@@ -170,5 +210,6 @@ ROWS: dict[str, Callable[[Facts], Judged]] = {
     "cgroups": _cgroups,
     "sandbox": _sandbox,
     "detached": _detached,
+    "energy": _energy,
 }
 """Each prerequisite by name, and what judges it. The key and the host's key are proven by the question itself."""

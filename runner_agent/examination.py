@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
+import sys
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from runner_agent import detach, doctor, nic, suspend, wake_setup
-from runner_agent.protocol import DoctorAnswer, DoctorRequest, Hello
+from runner_agent import detach, doctor, nic, programs, suspend, wake_setup
+from runner_agent.doctor import Energy
+from runner_agent.home import Home
+from runner_agent.instruments import Look
+from runner_agent.protocol import DoctorAnswer, DoctorRequest, Hello, MalformedMessage, from_json
 from runner_agent.refusal import Refused
 
+LOOK_LIMIT_S = 20.0
 DMI = Path("/sys/class/dmi/id")
 
 
-def examine(request: DoctorRequest, asked_at_s: float, hello: Hello, environ: Mapping[str, str]) -> DoctorAnswer:
+def examine(
+    request: DoctorRequest,
+    asked_at_s: float,
+    hello: Hello,
+    environ: Mapping[str, str],
+    home: Home,
+    agent_file: Path,
+) -> DoctorAnswer:
     """`asked_at_s`: when the question came, by this clock."""
     card = nic.meant(request.mac)
     files, closed = wake_setup.read_files()
@@ -31,8 +44,24 @@ def examine(request: DoctorRequest, asked_at_s: float, hello: Hello, environ: Ma
         board=" ".join(text.strip() for name in ("board_vendor", "board_name") if (text := _read(DMI / name))),
         clock_offset_s=offset_s(request.now, asked_at_s),
         surroundings=detach.probe(environ),
+        energy=energy(home, agent_file),
+        hook=str(home.power_hook),
     )
     return DoctorAnswer(prerequisites=doctor.judge(facts))
+
+
+def energy(home: Home, agent_file: Path) -> Energy:
+    """What counts energy here, asked in a process of its own: a driver that hangs does not hang the doctor."""
+    argv = (os.path.realpath(sys.executable), "-I", "-S", str(agent_file), "meter", "--look", "--home", str(home.root))
+    told = programs.ask(argv, LOOK_LIMIT_S)
+    try:
+        look = from_json(Look, json.loads(told.stdout)) if told.ok else None
+    except (ValueError, MalformedMessage):
+        look = None
+    if look is None:
+        return Energy(silent=f"its instruments could not be asked: {told.complaint}")
+    counted = tuple(count.name for count in look.counts)
+    return Energy(counted=counted, whole=look.whole, problem=look.problem, closed=look.closed)
 
 
 def offset_s(now: str, here_s: float) -> float | None:

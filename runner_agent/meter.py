@@ -13,7 +13,7 @@ from runner_agent.protocol import Meter
 
 COUNTER_LONGEST_S = sensors.RAPL_LONGEST_S
 POWER_LONGEST_S = 15.0
-"""Power is sampled every second or five. In between it is a line from one sample to the next, wrong by at most half of
+"""Power is sampled every second or two. In between it is a line from one sample to the next, wrong by at most half of
 a step times the gap: where a device goes from 50 to 350 W somewhere in 15 s, 2.3 kJ. Over a longer gap nobody knows."""
 SLEPT_S = 0.5
 CLOCK_STEP_S = 5.0

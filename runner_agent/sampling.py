@@ -27,6 +27,14 @@ def main(home: Home, own: str) -> int:
     return keep(home, own, Instruments(Hook(home.power_hook)))
 
 
+def look_once(home: Home, _own: str) -> int:
+    """Prints a Look as JSON."""
+    sources = Instruments(Hook(home.power_hook))
+    print(json.dumps(protocol.to_json(sources.look(clock.monotonic_s()))))
+    sources.close()
+    return 0
+
+
 def keep(home: Home, own: str, sources: Instruments, every_s: float = EVERY_S) -> int:
     """Samples while it is wanted, unless somebody does already. `own`: the name of this agent file. 1 where the meter
     cannot be written."""

@@ -139,7 +139,7 @@ def _doctor(home: Home, request: Any, agent_file: Path, environ: dict[str, str])
     asked = protocol.from_json(DoctorRequest, request)
     home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
     said = _introduced(home, agent_file, environ)
-    return protocol.to_json(examination.examine(asked, came_s, said, environ))
+    return protocol.to_json(examination.examine(asked, came_s, said, environ, home, agent_file))
 
 
 def _bundle(home: Home, request: Any, _agent_file: Path, _environ: dict[str, str]) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class Meter:
     """Energy counted on this machine since `epoch` began, an id made anew whenever counting began again, as after a
     boot or a lost file; within one it only rises. `joules` per instrument ("gpu:<device>", "package:<zone>", "plug",
     "battery"); `covered_s`: the seconds in which they counted; `at`: ISO 8601 UTC, the moment of the last count, a
-    second or two before the report, with a hook up to ten. `whole`: whether they see the whole machine; then `joules`
+    second or two before the report, with a hook up to six. `whole`: whether they see the whole machine; then `joules`
     holds that instrument alone."""
 
     epoch: str

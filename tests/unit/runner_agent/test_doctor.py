@@ -8,10 +8,12 @@ from typing import Any, get_args
 
 import pytest
 
+from orchestrator.machines import agent_file
 from orchestrator.machines.fake_parts import HELLO
 from runner_agent import doctor, examination
 from runner_agent.detach import Surroundings
-from runner_agent.doctor import Facts
+from runner_agent.doctor import Energy, Facts
+from runner_agent.home import Home
 from runner_agent.protocol import Gpu, Prerequisite, SuspendRefusal
 from runner_agent.refusal import Refused
 
@@ -33,6 +35,8 @@ GOOD = Facts(
     board="ASRock X670E",
     clock_offset_s=0.2,
     surroundings=replace(FORK, lingers=True),
+    energy=Energy(counted=("package:package-0", "gpu:card0")),
+    hook="/home/matins/.matins-runner/power-hook",
 )
 
 
@@ -42,6 +46,10 @@ def told(facts: Facts, name: str) -> Prerequisite:
 
 def hello(**changes: Any) -> Facts:
     return replace(GOOD, hello=replace(GOOD.hello, **changes))
+
+
+def counts(**found: Any) -> Facts:
+    return replace(GOOD, energy=Energy(**found))
 
 
 def test_a_machine_in_order_passes_in_all_but_what_only_a_wake_can_prove() -> None:
@@ -82,6 +90,12 @@ FOUND = [
     (replace(GOOD, surroundings=FORK), "detached", "fail", "systemd may end"),
     (replace(GOOD, surroundings=replace(FORK, uid=0)), "detached", "pass", "system unit"),
     (replace(GOOD, surroundings=replace(FORK, booted=False)), "detached", "pass", "without systemd"),
+    (GOOD, "energy", "pass", "measured by package:package-0, gpu:card0; the rest is configured watts"),
+    (counts(counted=("plug",), whole=True), "energy", "pass", "measured by plug; the whole machine"),
+    (counts(), "energy", "unknown", "nothing here counts it"),
+    (counts(counted=("gpu:card0",), closed=("package:package-0",)), "energy", "unknown", "only root may read package"),
+    (counts(counted=("gpu:card0",), problem="power-hook: it printed 'x'"), "energy", "fail", "it printed 'x'"),
+    (counts(silent="its instruments could not be asked"), "energy", "unknown", "could not be asked"),
 ]
 
 
@@ -97,6 +111,22 @@ def test_the_remedies_name_the_account_and_the_interface() -> None:
     assert (
         told(replace(GOOD, wake_on_lan="disarmed: d"), "Wake-on-LAN armed").remedy == "as root: ethtool -s eth0 wol g"
     )
+
+
+def test_the_remedies_of_energy_name_the_account_and_the_hook() -> None:
+    assert "chown matins %S%p/energy_uj" in told(counts(closed=("package:package-0",)), "energy").remedy
+    assert "/home/matins/.matins-runner/power-hook" in told(counts(), "energy").remedy
+    assert "matins or root" in told(counts(problem="broken"), "energy").remedy
+
+
+def test_the_instruments_are_asked_in_a_process_of_their_own(tmp_path: Path) -> None:
+    hook = Home(tmp_path).power_hook
+    hook.write_text("#!/bin/sh\necho watts=5\n")
+    hook.chmod(0o755)
+    agent = agent_file.place(agent_file.build(), tmp_path / "agent")
+    found = examination.energy(Home(tmp_path), agent)
+    assert (found.whole, found.silent) == (True, "")
+    assert "could not be asked" in examination.energy(Home(tmp_path), tmp_path / "absent.pyz").silent
 
 
 def test_clocks_are_compared_where_the_asker_tells_its_time() -> None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,7 @@ RAPL = {f"{PACKAGE}/name": "package-0\n", f"{PACKAGE}/energy_uj": "5000000\n", f
 PACKAGE_0 = Count(name="package:package-0", counter_uj=5_000_000, wraps_at_uj=99)
 CARD_1 = Count(name="gpu:card1", watts=300.0)
 LIMIT_S = 60.0
+SHELLY = Path(__file__).parents[3] / "examples/power-hooks/shelly.py"
 BATTERY = {
     "sys/class/power_supply/AC/type": "Mains\n",
     "sys/class/power_supply/AC/online": "0\n",
@@ -293,3 +298,23 @@ def test_lost_devices_are_left_out_and_looked_for_again_a_minute_later() -> None
 def test_an_old_library_and_a_machine_without_one_fail_nothing() -> None:
     assert Nvml(lambda: ctypes.CDLL(None)).read(0.0) == ((), ())
     assert Nvml(absent).read(0.0) == ((), ())
+
+
+def test_the_example_of_a_hook_tells_what_the_plug_says() -> None:
+    asked: list[str] = []
+
+    class Plug(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"id": 0, "output": true, "apower": 143.2, "aenergy": {"total": 50982.1}}')
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Plug) as plug:
+        threading.Thread(target=plug.handle_request, daemon=True).start()
+        environ = {"PLUG": f"http://127.0.0.1:{plug.server_port}"}
+        told = subprocess.run([sys.executable, SHELLY], env=environ, capture_output=True, text=True, check=True)
+    assert power_hook.understand(told.stdout) == Count(name="plug", watts=143.2)
+    assert asked == ["/rpc/Switch.GetStatus?id=0"]
