@@ -162,6 +162,12 @@ class Settings(BaseSettings):
     disk_free_min_ratio: float = Field(
         default=0.1, ge=0, le=1, description="least part of a disk that should be free, of runners and of home; 0: none"
     )
+    metrics_cache_s: float = Field(
+        default=5.0,
+        ge=0,
+        le=60,
+        description="what /metrics shows is read from the database this often at most, seconds",
+    )
 
     failpoints: str = Field(
         default="", description="for tests: where this process dies or freezes, like act-claimed=kill,act-done=stop:3"

@@ -114,6 +114,7 @@ class Orchestrator:
             **{name: value for name, value in os.environ.items() if not name.startswith("MATINS_")},
             "MATINS_HOME": str(home),
             "MATINS_URL": self.url,
+            "MATINS_METRICS_CACHE_S": "0",
             **{f"MATINS_{name.upper()}": value for name, value in settings.items()},
         }
         self.parts = self._make_parts()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from statistics import median
 from typing import Any
 
 from orchestrator.measurement.drift import Run, watch
@@ -16,12 +17,17 @@ SEED = 1
 
 def watched(services: Services, scene: Scene, summary: dict[str, Any]) -> str | None:
     """Why the device is not to be trusted any more, after the known-good run that `summary` tells of; None if it is,
-    or if nobody can say. A device of software is as quick as what else its machine does, so it is not judged."""
+    or if nobody can say. Notes beside that run what those before it did, in the median. A device of software is as
+    quick as what else its machine does, so it is not judged."""
     now = summary.get("known_good")
-    if not now or now["software"]:
+    if not now:
         return None
     with services.store.reading() as session:
         before = known_good(session, scene.act.runner, scene.campaign_row.id, now["device"], now["driver"])
+    if before:
+        now["reference_tok_s"] = median(tok_s for _, tok_s in before)
+    if now["software"]:
+        return None
     runs = [*(Run(at=at, tok_s=tok_s) for at, tok_s in before), Run(at=services.now(), tok_s=now["tok_s"])]
     found = watch(runs, random.Random(SEED))  # noqa: S311
     return f"it drifted: {found.evidence}" if found.quarantine else None

@@ -13,8 +13,8 @@ TOGETHER = 500
 
 
 def roll_up(services: Services, most: int = TOGETHER) -> int:
-    """The number of rows counted, at most so many of a table. Of two at once one writes, and the other drops what it has summed. Where there may be
-    more it rings for another tick."""
+    """The number of rows counted, at most so many of a table. Of two at once one writes, and the other drops what it
+    has summed. Where there may be more it rings for another tick."""
     with services.store.reading() as session:
         batch = uncounted(session, most)
     size = sum(len(ids) for ids in batch.ids.values())

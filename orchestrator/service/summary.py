@@ -63,7 +63,7 @@ def _smoke(evidence: Evidence, exit: ExitRecord, dispatches: Iterable[Part], *, 
         "seconds": sum(done.seconds or 0.0 for done in evidence.rounds),
         "gate_held_s": sum(_of_gpu(evidence, "gate-released", "held_s")),
         "gate_waits_s": list(_of_gpu(evidence, "gate-waited", "seconds")),
-        "dispatches": _histograms(rows(dispatches)),
+        **_dispatched(rows(dispatches)),
     }
 
 
@@ -75,14 +75,17 @@ def _of_gpu(evidence: Evidence, event: str, key: str) -> Iterable[float]:
             yield float(value)
 
 
-def _histograms(dispatches: Iterable[Row]) -> dict[str, tuple[list[int], float]]:
-    """Per kind (bubble, shader, submit) the counts per bucket and the sum in seconds."""
+def _dispatched(dispatches: Iterable[Row]) -> dict[str, Any]:
+    """Per kind (bubble, shader, submit) the counts per bucket and the sum in seconds, and the longest of all."""
     kinds = {kind: Histogram(DISPATCH_SECONDS) for kind in ("bubble", "shader", "submit")}
+    slowest_s: dict[str, float] = {}
     for row in dispatches:
         for kind, spent_ns in (("bubble", row.bubble_ns), ("shader", row.shader_ns), ("submit", row.submit_ns)):
             if spent_ns is not None:
                 kinds[kind].observe([spent_ns * NS])
-    return {kind: (histogram.counts, histogram.total) for kind, histogram in kinds.items() if any(histogram.counts)}
+                slowest_s[kind] = max(slowest_s.get(kind, 0.0), spent_ns * NS)
+    counted = {kind: (histogram.counts, histogram.total) for kind, histogram in kinds.items() if any(histogram.counts)}
+    return {"dispatches": counted, "slowest_s": slowest_s}
 
 
 def _tokens(evidence: Evidence) -> dict[str, int]:

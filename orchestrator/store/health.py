@@ -63,7 +63,7 @@ def move_health(
     session.add(row)
     if row.health == was:
         return moved
-    _log(session, row.name, was, Health(row.health), why, actor, now)
+    _log(session, row.name, was, Health(row.health), why, actor, now, finding=finding)
     return True
 
 
@@ -99,7 +99,7 @@ def _move_devices(
         if health is not was:
             detail = "" if health in (Health.GOOD, Health.UNKNOWN) else why
             moved[uuid] = {**said, "health": str(health), "detail": detail, "since": now.isoformat()}
-            _log(session, row.name, was, health, why, actor, now, device=uuid)
+            _log(session, row.name, was, health, why, actor, now, device=uuid, finding=finding)
     row.devices = {**row.devices, **moved}
     return bool(moved)
 
@@ -116,7 +116,17 @@ def _has_suspect(row: RunnerRow) -> bool:
 
 
 def _log(
-    session: Session, runner: str, was: Health, health: Health, why: str, actor: str, now: datetime, device: str = ""
+    session: Session,
+    runner: str,
+    was: Health,
+    health: Health,
+    why: str,
+    actor: str,
+    now: datetime,
+    *,
+    finding: Finding,
+    device: str = "",
 ) -> None:
-    told = {"was": str(was), "health": str(health), "reason": why, **({"device": device} if device else {})}
+    told = {"was": str(was), "health": str(health), "finding": str(finding), "reason": why}
+    told |= {"device": device} if device else {}
     log_runner_event(session, runner, "health-changed", actor=actor, now=now, data=told)

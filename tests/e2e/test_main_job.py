@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.components import need
-from tests.orchestrator import Json, Orchestrator
+from tests.orchestrator import Json, Orchestrator, wait_for
 
 DEMO_LIMIT_S = 1200.0
 ITEMS = {
@@ -196,8 +196,16 @@ def test_the_demo_says_what_a_signal_cost_with_each_part_labelled(demo: Json) ->
 def test_metrics_show_the_signals_and_the_dispatches(matins: Orchestrator, saboteurs: dict[str, Json]) -> None:
     import httpx
 
-    text = httpx.get(f"{matins.url}/metrics").text
-    assert 'matins_signals_total{agent="replay:finisher",campaign="decode"} 1.0' in text
-    assert 'matins_invalid_total{campaign="decode",reason="marker-missing"} 1.0' in text
-    assert 'matins_gpu_dispatch_duration_seconds_count{kind="shader",runner="local"}' in text
-    assert 'matins_smoke_last_tokens_per_second{campaign="decode",runner="local"}' in text
+    told = (
+        'matins_signals_total{agent="replay:finisher",campaign="decode"} 1.0',
+        'matins_invalid_total{campaign="decode",reason="marker-missing"} 1.0',
+        'matins_gpu_dispatch_duration_seconds_count{kind="shader",runner="local"}',
+        'matins_smoke_last_tokens_per_second{campaign="decode",runner="local"}',
+    )
+
+    def missing() -> list[str]:
+        text = httpx.get(f"{matins.url}/metrics").text
+        return [line for line in told if line not in text]
+
+    # The next tick counts them.
+    wait_for(lambda: not missing(), 30, lambda: str(missing()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import tomllib
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import pytest
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from orchestrator.accounting.families import FAMILIES
 from orchestrator.domain import campaign
 from orchestrator.domain.campaign_file import read_campaign
 from orchestrator.domain.health import Finding, diagram
@@ -23,7 +23,6 @@ from orchestrator.planning.evidence import TABLE
 from orchestrator.scoring.verdict import FlagKind
 from orchestrator.service.services import Services
 from orchestrator.settings import Settings
-from orchestrator.web import collector
 from orchestrator.web.app import create_app
 from runner_agent import agents
 
@@ -195,12 +194,16 @@ def test_each_setting_is_described_and_no_other_is() -> None:
     assert described == list(Settings.model_fields)
 
 
-def test_each_metric_is_described_and_no_other_is() -> None:
-    made = re.findall(r'(\w+)\(\s*"(matins_\w+)",\s*"', inspect.getsource(collector))
-    known = {f"{name}_total" if maker == "_counter" else name for maker, name in made}
-    described = [name for cells in rows(page("operating.md"), "Metrics") for name in ticked(cells[0])]
+def test_each_metric_is_described_with_its_labels_and_no_other_is() -> None:
+    known = {family.shown: set(family.labels) for family in FAMILIES.values()}
+    described = [
+        (name, {label for label in re.split(r"\W+", cells[1]) if label})
+        for cells in rows(page("metrics.md"), "Series")
+        for name in ticked(cells[0])
+    ]
 
-    assert sorted(described) == sorted(known)
+    assert sorted(name for name, _ in described) == sorted(known)
+    assert dict(described) == known
 
 
 def test_each_route_is_described_and_no_other_is() -> None:

@@ -147,9 +147,17 @@ def test_watch_exits_with_1_for_an_episode_that_failed_only(lab: Lab, outcomes: 
 def test_metrics_count_what_happened(lab: Lab, outcomes: dict[str, Json]) -> None:
     import httpx
 
-    text = httpx.get(f"{lab.matins.url}/metrics").text
-    assert 'matins_signals_total{agent="replay:doer",campaign="toy"} 1.0' in text
-    assert 'matins_invalid_total{campaign="toy",reason="marker-missing"} 1.0' in text
-    assert 'matins_items_total{agent="replay:doer",campaign="toy",status="done"} 2.0' in text
-    assert "matins_exporter_refresh_success 1.0" in text
-    assert 'matins_generated_tokens_total{runner="local"}' in text
+    told = (
+        'matins_signals_total{agent="replay:doer",campaign="toy"} 1.0',
+        'matins_invalid_total{campaign="toy",reason="marker-missing"} 1.0',
+        'matins_items_total{agent="replay:doer",campaign="toy",status="done"} 2.0',
+        "matins_exporter_refresh_success 1.0",
+        'matins_generated_tokens_total{runner="local"}',
+    )
+
+    def missing() -> list[str]:
+        text = httpx.get(f"{lab.matins.url}/metrics").text
+        return [line for line in told if line not in text]
+
+    # The next tick counts them.
+    wait_for(lambda: not missing(), 30, lambda: str(missing()))

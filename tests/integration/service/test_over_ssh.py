@@ -89,7 +89,9 @@ def test_an_episode_on_a_runner_over_ssh(tmp_path: Path, sshd: Sshd, matins: Orc
     sshd.change_host_key()
     wait_for(lambda: shown(matins)["state"] == "unreachable", 60, matins.tail)
     wait_for(lambda: "was pinned" in shown(matins)["detail"], 60, matins.tail)
-    assert 'matins_link_errors_total{kind="host-key-changed",runner="gpu1"}' in httpx.get(f"{matins.url}/metrics").text
+    counted = 'matins_link_errors_total{kind="host-key-changed",runner="gpu1"} '
+    text = httpx.get(f"{matins.url}/metrics").text
+    assert counted in text and f"{counted}0.0" not in text
     again = matins.matins(*add, "--host-key", sshd.host_key)
     assert again.returncode == 0, again.stderr
     wait_for(lambda: shown(matins)["state"] == "idle", 60, matins.tail)

@@ -97,7 +97,7 @@ class Rig(Sight):
     # The processes.
 
     def _services(self, store: Store) -> Services:
-        settings = Settings(home=self.home, agents_path=(self.toy.folder / "agents",))
+        settings = Settings(home=self.home, agents_path=(self.toy.folder / "agents",), metrics_cache_s=0)
         return Services(
             settings=settings,
             store=MortalStore(store.engine),

@@ -266,9 +266,10 @@ def test_wakes_are_counted_and_their_stages_timed(rig: SleepingRig) -> None:
     for name in rig.runners:
         fleet_ops.wake(rig.services, name, by="ada")
     rig.answer()
+    rig.tick()
     samples = {
         (sample.name, *sorted(sample.labels.values())): sample.value
-        for family in DatabaseCollector(rig.store, rig.clock).collect()
+        for family in DatabaseCollector(rig.services).collect()
         for sample in family.samples
         if sample.name.startswith("matins_wake")
     }

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import random
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import pytest
 from fastapi.testclient import TestClient
-from prometheus_client import Metric
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client import generate_latest as text_format
+from prometheus_client.openmetrics.exposition import generate_latest as openmetrics_format
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 from structlog.testing import capture_logs
 
 import orchestrator
+from orchestrator.accounting.families import FAMILIES, Family
 from orchestrator.domain.runner import SHOWN_STATES
 from orchestrator.web.app import create_app
+from orchestrator.web.collector import DatabaseCollector, Picture, families_of
+from orchestrator.web.exposition import Exposition
+from orchestrator.web.rollups import Counts
 from runner_agent.protocol import LaunchSpec
 from tests.components import need
 from tests.unit.service.leavings import Leavings, broke_down, leavings
@@ -54,7 +62,33 @@ PROMISED = {
     "matins_artifact_pulls_total": {"result"},
     "matins_link_errors_total": {"runner", "kind"},
     "matins_exporter_refresh_success": set(),
+    "matins_exporter_refresh_timestamp_seconds": set(),
     "matins_build_info": {"version"},
+    "matins_runner_health": {"runner", "health"},
+    "matins_runner_quarantined": {"runner", "reason"},
+    "matins_runner_slots": {"runner", "kind"},
+    "matins_gpu_clock_hertz": {"runner", "gpu"},
+    "matins_gpu_memory_clock_hertz": {"runner", "gpu"},
+    "matins_gpu_power_watts": {"runner", "gpu"},
+    "matins_gpu_temperature_celsius": {"runner", "gpu"},
+    "matins_gpu_utilization_ratio": {"runner", "gpu"},
+    "matins_gpu_memory_used_bytes": {"runner", "gpu"},
+    "matins_runner_power_watts": {"runner"},
+    "matins_runner_load1": {"runner"},
+    "matins_runner_disk_free_bytes": {"runner"},
+    "matins_runner_disk_size_bytes": {"runner"},
+    "matins_runner_readings_timestamp_seconds": {"runner"},
+    "matins_home_free_bytes": set(),
+    "matins_home_size_bytes": set(),
+    "matins_smoke_baseline_tokens_per_second": {"runner", "campaign"},
+    "matins_known_good_tokens_per_second": {"runner", "campaign"},
+    "matins_known_good_reference_tokens_per_second": {"runner", "campaign"},
+    "matins_ticks_total": set(),
+    "matins_last_tick_timestamp_seconds": set(),
+    "matins_acts_pending": {"kind"},
+    "matins_act_oldest_age_seconds": {"kind"},
+    "matins_settled_timestamp_seconds": {"runner"},
+    "matins_notifications_total": {"condition", "result"},
 }
 """The contract: names and labels that dashboards and alerts are written against."""
 
@@ -118,6 +152,10 @@ def test_open_metrics_parse_too(past: Past) -> None:
     answer = past.stranger.get("/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
     assert "openmetrics" in answer.headers["content-type"]
     assert "matins_episodes" in {family.name for family in parse_openmetrics(answer.text)}
+
+
+def test_the_series_and_their_labels_are_those_of_the_contract() -> None:
+    assert {family.shown: set(family.labels) for family in FAMILIES.values()} == PROMISED
 
 
 @pytest.mark.parametrize("seeded", [False, True])
@@ -197,3 +235,45 @@ def test_a_scrape_after_a_restart_says_the_same(past: Past) -> None:
     before = past.api.get("/metrics").text
     past.rig.restart()
     assert past.api.get("/metrics").text == before
+
+
+def test_what_is_written_is_what_prometheus_client_would_write(past: Past) -> None:
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(DatabaseCollector(past.rig.services))
+
+    assert past.api.get("/metrics").content == text_format(registry)
+    answer = past.api.get("/metrics", headers={"accept": "application/openmetrics-text"})
+    assert answer.content == openmetrics_format(registry)
+    assert b'# {episode_id="' in answer.content
+
+
+def test_lines_that_are_written_anew_are_written_right_too(past: Past) -> None:
+    """Of a fleet whose names try to break out, over looks between which some values change and series come and go."""
+    dice, exposition = random.Random(7), Exposition()
+    names = ["plain", 'with "quotes"', "a\\b", "two\nlines", "le spaces 1.0", "ünïcode"]
+    values, counts = {}, {}
+    for _ in range(5):
+        for family in FAMILIES.values():
+            chosen = dice.sample(names, 3)
+            keys = [tuple(name for _ in family.labels) for name in chosen] if family.labels else [()]
+            numbers = {key: dice.choice((0, 1, 0.5, 1e-9, 123456789.25, 1e300)) for key in keys}
+            if family.kind == "histogram":
+                counts[family.name] = {key: some_counts(family, dice) for key in keys}
+            else:
+                values[family.name] = numbers
+        shown = Shown(Picture(values=values, counts=counts))
+        assert exposition.text(values, counts) == text_format(shown)
+        assert exposition.openmetrics(values, counts) == openmetrics_format(shown)
+
+
+def some_counts(family: Family, dice: random.Random) -> Counts:
+    counts = tuple(dice.randrange(5) for _ in range(len(family.bounds) + 1))
+    return Counts(counts, dice.random(), {"1": ['e"1', family.bounds[1], 1_772_366_400.5]})
+
+
+class Shown(Collector):
+    def __init__(self, picture: Picture) -> None:
+        self.picture = picture
+
+    def collect(self) -> Iterator[Metric]:
+        return families_of(self.picture)
