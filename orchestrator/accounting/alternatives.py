@@ -51,7 +51,12 @@ class Machine:
     @property
     def idle_w(self) -> float:
         """As configured, else as it drew when agents worked and nothing was built or measured."""
-        return self.prices.idle_w or _watts(self.quiet) or 0.0
+        return self.prices.idle_w or self.quiet_w
+
+    @property
+    def quiet_w(self) -> float:
+        """While agents worked and nothing was built or measured: as it was, else as configured."""
+        return _watts(self.quiet) or self.prices.idle_w
 
     @property
     def busy_w(self) -> float:
@@ -127,7 +132,7 @@ def _awake_usd(machine: Machine) -> float:
 def _serial_usd(machine: Machine) -> float:
     """What is spent on top: the whole machine for as long as each attempt held anything of it."""
     alone = machine.alone or Alone()
-    joules = alone.busy_s * machine.busy_w + (alone.seconds - alone.busy_s) * machine.idle_w
+    joules = alone.busy_s * machine.busy_w + (alone.seconds - alone.busy_s) * machine.quiet_w
     hardware = alone.seconds * machine.prices.hardware_usd_per_h / SECONDS_PER_H
     return hardware + _energy_usd(joules, machine.prices) - machine.held.usd
 

@@ -46,8 +46,9 @@ def test_serial_phases_pay_the_whole_machine_for_as_long_as_each_attempt_held_an
     assert found.actual_usd == pytest.approx(idle + 1000 * 1e-4 + (100 * 350 + 900 * 60) * 1e-7)
 
 
-def test_an_attempt_that_had_its_machine_alone_costs_the_same_serially() -> None:
-    known = (span("awake"), hold("slot", "a", 0, 900, phase="session"), hold("gpu", "a", 900, 1000))
+@pytest.mark.parametrize("counted", [(), (metered(140 * 900, 0, 900), metered(400 * 50, 900, 950))])
+def test_an_attempt_that_had_its_machine_alone_costs_the_same_serially(counted: tuple[Known, ...]) -> None:
+    known = (span("awake"), hold("slot", "a", 0, 900, phase="session"), hold("gpu", "a", 900, 1000), *counted)
     found = had(*known, tokens_usd=3.0)["serial phases"]
     assert found.usd == pytest.approx(found.actual_usd)
     assert found.actual_usd > 3.0
