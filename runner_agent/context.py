@@ -43,6 +43,7 @@ class Findings:
     graded: bool = False
     fresh: Fresh = field(default_factory=Fresh)
     agent_gpu_s: float = 0.0
+    agent_usd: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -157,6 +157,7 @@ def _limits(limits: shape.Limits) -> protocol.Limits:
         disk_bytes=limits.disk_bytes,
         processes=limits.processes,
         agent_gpu_s=limits.agent_gpu_s,
+        budget_usd=limits.budget_usd,
     )
 
 

@@ -26,6 +26,7 @@ class EndReason(StrEnum):
     TESTS_FAILED = "tests-failed"
     AGENT_TIME_LIMIT = "agent-time-limit"
     AGENT_CRASHED = "agent-crashed"
+    BUDGET_SPENT = "budget-spent"
 
     # The agent's doing, and yet nothing was judged.
     WALL_LIMIT = "wall-limit"
@@ -130,6 +131,7 @@ MEANINGS: dict[EndReason, Meaning] = {
     EndReason.TESTS_FAILED: _agent("The tree that the agent left fails its tests, so it was not measured."),
     EndReason.AGENT_TIME_LIMIT: _agent("A session ran into its time limit; the tree was judged as it stood."),
     EndReason.AGENT_CRASHED: _agent("The agent ended abnormally; the tree was judged as it stood."),
+    EndReason.BUDGET_SPENT: _agent("The agent spent its budget; the tree was judged as it stood."),
     # Ran out before grading: what was done is unknown, and the same again would cost the same.
     EndReason.WALL_LIMIT: _agent("The attempt ran into its wall limit before the work could be judged.", signal=False),
     EndReason.SMOKE_CRASHED: _agent("The smoke test of the agent's tree crashed: nothing was measured.", signal=False),

@@ -170,6 +170,8 @@ def _agent(case: Case) -> Iterator[Ending]:
         yield _ending(EndReason.AGENT_TIME_LIMIT, detail=record.detail)
     elif record is not None and record.result not in FINE:
         yield _ending(EndReason.AGENT_CRASHED, detail=record.detail)
+    elif spent := next((told for told in case.evidence.events if told.event == "budget-spent"), None):
+        yield _ending(EndReason.BUDGET_SPENT, detail=str(spent.data.get("why", "")))
 
 
 def _completed(_: Case) -> Iterator[Ending]:

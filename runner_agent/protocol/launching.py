@@ -108,7 +108,8 @@ class Smoke:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """`agent_gpu_s`: how long the agent may hold the GPU in its sessions, in sum; 0: not at all."""
+    """`agent_gpu_s`: how long the agent may hold the GPU in its sessions, in sum; 0: not at all. `budget_usd`: what it
+    may spend on its model, by its own account, before no turn is begun any more; 0: whatever it likes."""
 
     wall_s: float
     session_s: float
@@ -120,6 +121,7 @@ class Limits:
     disk_bytes: int
     processes: int
     agent_gpu_s: float = 0.0
+    budget_usd: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

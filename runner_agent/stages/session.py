@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from runner_agent import agents, clock, failpoints, gates, gpu_door
+from runner_agent import agents, clock, failpoints, gates, gpu_door, shape
 from runner_agent.agents import prompt
 from runner_agent.confinement import AGENT_FILE, AGENT_FOLDER, TREE, Bind, Wish
 from runner_agent.context import Context, StageEnd
@@ -48,6 +48,12 @@ def why_skip(turn: Turn, still_open: tuple[Item, ...], first: bool) -> str:
     if first:
         return "nothing was said before it in this session"
     return "" if still_open else "every item is claimed to be done"
+
+
+def told_usd(reading: agents.TurnReading) -> float:
+    """What the agent said that its turn cost; 0 where it said nothing of it."""
+    usd: Any = (reading.usage or {}).get("cost_usd")
+    return float(usd) if shape.is_amount(usd) else 0.0
 
 
 def inner(path: str) -> str | None:
@@ -145,6 +151,9 @@ class _Talk:
             self.context.journal.record("turn-skipped", session=self.session, turn=number, why=why)
             self._write({**entry, "skipped": True, "why": why})
             return StageEnd(detail=f"session {self.session}: turn {number} skipped, {why}")
+        if spent := self._why_spent():
+            self._write({**entry, "skipped": True, "why": spent})
+            return self._end_spent(number, spent)
         self.context.journal.record("turn-started", session=self.session, turn=number)
         began = clock.utc_now()
         with self._stream() as (streams, offset):
@@ -157,6 +166,7 @@ class _Talk:
                 raise
             raw = streams.stdout.read_bytes()[offset:]
         reading = agents.adapter(self.agent.kind).read(raw, outcome.exit_code, tuple(i.id for i in self._items()))
+        found.agent_usd += told_usd(reading)
         found.claims.update(reading.claims)
         found.opened.update(path for part in reading.opened if (path := inner(part)) is not None)
         self._write({**entry, **_outcome(outcome), **_reading(reading)})
@@ -169,6 +179,20 @@ class _Talk:
             detail=f"{detail}: {outcome.detail}" if outcome.detail else detail,
             cut=outcome.limit in ("time", "disk"),
         )
+
+    def _why_spent(self) -> str:
+        """Why no turn may begin any more, or an empty text: what one costs is known only when it is over."""
+        usd, most_usd = self.context.found.agent_usd, self.context.spec.limits.budget_usd
+        if not most_usd or usd < most_usd:
+            return ""
+        return f"the agent told {usd:g} USD, and limits.budget_usd is {most_usd:g}"
+
+    def _end_spent(self, number: int, why: str) -> StageEnd:
+        usd, most_usd = self.context.found.agent_usd, self.context.spec.limits.budget_usd
+        self.context.journal.record(
+            "budget-spent", session=self.session, turn=number, usd=usd, budget_usd=most_usd, why=why
+        )
+        return StageEnd(detail=f"session {self.session}: turn {number} not begun, {why}", cut=True)
 
     def _items(self) -> tuple[Item, ...]:
         return self.context.spec.items

@@ -47,6 +47,8 @@ def progress(event: Event) -> str | None:
             return _joined(f"{what}: {values.plural(int(_number(data.get('count'))), 'file')}")
         case "frozen":
             return _joined("frozen while another attempt was measured", _seconds(data))
+        case "budget-spent":
+            return _joined("no further turn", _text(data.get("why")))
         case "agent-gpu":
             left = f"{_number(data.get('left_s')):.1f} s left"
             held = f"{_number(data.get('held_s')):.1f} s"

@@ -143,6 +143,7 @@ def test_no_control_character_reaches_a_terminal(text: str) -> None:
             {"event": "agent-gpu", "data": {"argv0": "cargo", "held_s": 2.0, "left_s": 8.0, "exit_code": 0}},
             "the agent had the GPU for cargo  2.0 s  8.0 s left",
         ),
+        ({"event": "budget-spent", "data": {"why": "the agent told 2 USD"}}, "no further turn  the agent told 2 USD"),
         ({"event": "something-new", "data": {"a": 1}}, None),
         ({"event": "stage-finished", "data": {}}, ""),
     ],

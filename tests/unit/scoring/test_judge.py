@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.domain.reasons import EndReason
-from orchestrator.scoring.evidence import CheckEvidence, EnvRead, Evidence, Place, Turn
+from orchestrator.scoring.evidence import CheckEvidence, EnvRead, Event, Evidence, Place, Turn
 from orchestrator.scoring.judge import judge
 from orchestrator.scoring.verdict import ItemVerdict, Verdict
 from runner_agent.protocol import ExitRecord
@@ -227,6 +227,15 @@ def test_a_tree_that_was_not_measured_keeps_the_items_that_need_no_measurement(s
 def test_an_agent_that_ran_out_of_time_or_crashed_is_judged_by_its_tree(result: str, reason: EndReason) -> None:
     verdict = verdict_on(finisher(), ended(session=result))
     assert (verdict.valid, verdict.reason, verdict.items_done) == (True, reason, 4)
+
+
+def test_an_agent_that_spent_its_budget_is_judged_by_its_tree_and_the_figures_are_said() -> None:
+    why = "the agent told 20.4 USD, and limits.budget_usd is 20"
+    spent = Event(seq=9, at="", event="budget-spent", data={"why": why})
+    verdict = verdict_on(replace(finisher(), events=(spent,)), ended())
+    assert (verdict.valid, verdict.reason, verdict.items_done) == (True, EndReason.BUDGET_SPENT, 4)
+    crashed = verdict_on(replace(finisher(), events=(spent,)), ended(session="crashed"))
+    assert crashed.reason is EndReason.AGENT_CRASHED, "what went wrong has the word first"
 
 
 NO_SIGNAL = [
