@@ -15,7 +15,7 @@ def settle_until(
 ) -> datetime:
     """At least `start`, where the last settlement ended. Nobody knows more than what was watched; and of a machine with
     `living` attempts on it only what it had told when it was `last_seen`: their journals come with its reports.
-    `metered`: how far its meters have counted, None where none has since `start`."""
+    `metered`: how far its meters have counted, if it has any."""
     ends = [watched, start + MOST_AT_ONCE]
     if living:
         ends.append(last_seen or start)

@@ -20,7 +20,7 @@ from orchestrator.service.places import attempt_folder
 from orchestrator.service.scoring import Judged, judge_again
 from orchestrator.service.services import Services
 from orchestrator.store.changes import log_event, move_episode
-from orchestrator.store.ledger import settled_cost
+from orchestrator.store.ledger import add_lines, settled_cost
 from orchestrator.store.queries import find_episode
 from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow
 
@@ -87,7 +87,11 @@ def rescore(services: Services, prefix: str, by: str) -> tuple[EpisodeRow, Campa
                 f"try it afresh: `matins episode retry {episode.id}`",
             )
         with services.store.writing() as session:
-            return _settle(session, services, episode, judged, by)
+            settled = _settle(session, services, episode, judged, by)
+            if episode.phase == Phase.FAILED:
+                # Nobody could read its tokens before.
+                add_lines(session, judged.token_lines(attempt.runner, episode.id, attempt.id, services.now()))
+            return settled
 
 
 def _scorable(services: Services, session: Session, episode: EpisodeRow) -> AttemptRow:

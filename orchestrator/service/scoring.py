@@ -9,6 +9,7 @@ from typing import Any
 from sqlmodel import Session
 
 from orchestrator.accounting.tokens import TokenCost, read_token_prices, token_cost, token_lines
+from orchestrator.accounting.values import Line
 from orchestrator.artifacts.derive import derive
 from orchestrator.artifacts.facts import Facts
 from orchestrator.domain.campaign_launch import hidden_checks
@@ -56,6 +57,11 @@ class Judged:
     def problem(self) -> str:
         """What a canary found missing."""
         return self.canary.problem if self.canary else ""
+
+    def token_lines(self, runner: str, episode_id: str, attempt_id: str, now: datetime) -> tuple[Line, ...]:
+        """What the tokens of the attempt add to the ledger, once."""
+        day = now.astimezone(UTC).date().isoformat()
+        return token_lines(self.tokens, day=day, runner=runner, episode_id=episode_id, attempt_id=attempt_id)
 
 
 def score(services: Services, act: Act) -> None:

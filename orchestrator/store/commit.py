@@ -35,6 +35,7 @@ from orchestrator.store.changes import log_event, move_episode, request_act, row
 from orchestrator.store.commit_power import commit_power
 from orchestrator.store.convert import to_runner
 from orchestrator.store.health import end_attempt
+from orchestrator.store.ledger import has_uncosted, waste_wakes
 from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow, RunnerRow
 
 
@@ -209,7 +210,7 @@ def _end(
         _answer_without_verdict(session, episode, action, f"ended without a verdict ({reason}): {detail}", now)
     if episode.kind == EpisodeKind.CANARY:
         end_canary(session, episode, unproven(reason), f"{reason}: {detail}" if detail else str(reason), now)
-    return move_episode(
+    moved = move_episode(
         session,
         action.episode_id,
         event,
@@ -219,6 +220,9 @@ def _end(
         values={"end_reason": str(reason), "detail": detail},
         data={"attempt": action.attempt_id, "reason": str(reason), "detail": detail},
     )
+    if moved and not has_uncosted(session, action.episode_id):
+        waste_wakes(session, action.episode_id, str(reason))
+    return moved
 
 
 def _request(session: Session, kind: str, attempt_id: str, now: datetime) -> bool:

@@ -48,6 +48,13 @@ def to_meter(row: RunnerRow) -> Meter | None:
     return from_json(Meter, kept) if kept else None
 
 
+def metered_until(row: RunnerRow) -> datetime | None:
+    """How far its meters have counted, at our time."""
+    meter = to_meter(row)
+    at = _moment(meter.at) if meter is not None else None
+    return at - clock_ahead(row) if at is not None else None
+
+
 def _is_stale(known: Meter | None, meter: Meter) -> bool:
     """Of one epoch the newest counts; of another, whatever comes."""
     if known is None or known.epoch != meter.epoch:

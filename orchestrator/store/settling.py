@@ -15,9 +15,10 @@ from orchestrator.domain.runner import Operation
 from orchestrator.store.changes import rows_changed
 from orchestrator.store.convert import to_runner
 from orchestrator.store.ledger import add_lines, close_attempt
+from orchestrator.store.meters import metered_until
 from orchestrator.store.spans import first_watched, watched_until
 from orchestrator.store.tables import AttemptRow, EnergyRow, RunnerRow, SpanRow
-from orchestrator.store.timeline import UNCOSTED, metered_until, tenures, timeline, uncosted
+from orchestrator.store.timeline import UNCOSTED, tenures, timeline, uncosted
 
 OVER = timedelta(seconds=2)
 LIVING = timedelta(seconds=15)
@@ -66,8 +67,7 @@ def settle_runner(session: Session, name: str) -> bool:
         return False
     attempts = uncosted(session, name)
     living = any(attempt.ended is None for attempt in attempts)
-    metered = metered_until(session, name)
-    end = settle_until(start, watched, last_seen=row.last_seen, living=living, metered=metered)
+    end = settle_until(start, watched, last_seen=row.last_seen, living=living, metered=metered_until(row))
     held = tenures(session, row, attempts)
     over = [each for each, tenure in zip(attempts, held, strict=True) if _is_over(each, tenure, end)]
     if (end == row.settled_until and not over) or not _move(session, row, start, end):

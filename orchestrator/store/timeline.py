@@ -63,12 +63,6 @@ def tenures(session: Session, row: RunnerRow, attempts: Iterable[AttemptRow]) ->
     )
 
 
-def metered_until(session: Session, runner: str) -> datetime | None:
-    """How far its meters have counted, of what is not settled."""
-    newest = select(EnergyRow.ended_at).where(EnergyRow.runner == runner).order_by(col(EnergyRow.started_at).desc())
-    return session.exec(newest.limit(1)).first()
-
-
 def _told(session: Session, attempt_id: str, ahead: timedelta) -> tuple[Told, ...]:
     query = select(EventRow).where(EventRow.attempt_id == attempt_id, col(EventRow.event).in_(TOLD))
     lines = session.exec(query.where(EventRow.source == "runner").order_by(col(EventRow.seq))).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -116,4 +117,4 @@ def test_whatever_a_journal_says_nothing_is_held_outside_the_attempt_and_a_slot_
     last = min(cut, ended if ended is not None else cut)
     assert all(0 <= start < end <= last for *_, start, end in found)
     slots = [each for each in found if each[0] == "slot"]
-    assert all(before[3] <= after[2] for before, after in zip(slots, slots[1:], strict=False))
+    assert all(before[3] <= after[2] for before, after in pairwise(slots))
