@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from orchestrator.settings import Settings
 from tests.unit.grafana.reading import GRAFANA, PROMETHEUS
 
 FOR_EXAMPLE = re.compile(r"^# (- targets: .*(?:\n#  .*)*)", flags=re.M)
@@ -29,11 +30,10 @@ def test_grafana_rates_over_the_interval_that_prometheus_scrapes_at() -> None:
     assert source["jsonData"]["timeInterval"] == CONFIG["global"]["scrape_interval"]
 
 
-def test_matins_is_scraped_at_one_address_with_the_token_of_a_file() -> None:
-    matins = JOBS["matins"]
+def test_matins_is_scraped_at_one_address_which_is_where_it_listens_by_default() -> None:
+    (matins,) = JOBS["matins"]["static_configs"]
 
-    assert matins["authorization"] == {"credentials_file": "matins-token"}
-    assert matins["static_configs"] == [{"targets": ["127.0.0.1:7437"]}]
+    assert [f"http://{target}" for target in matins["targets"]] == [Settings.model_fields["url"].default]
 
 
 def test_machines_and_celery_are_scraped_where_an_operator_says_that_they_are() -> None:
