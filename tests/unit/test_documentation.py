@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from orchestrator.accounting.families import FAMILIES
+from orchestrator.conditions import CONDITIONS
 from orchestrator.domain import campaign
 from orchestrator.domain.campaign_file import read_campaign
 from orchestrator.domain.health import Finding, diagram
@@ -180,6 +181,15 @@ def test_each_reason_that_blames_a_machine_is_described_and_no_other_is() -> Non
         for reason, means in MEANINGS.items()
         if means.blames
     ]
+
+
+def test_each_condition_that_people_are_told_of_is_described_and_no_other_is() -> None:
+    described = {cells[0].strip("`"): cells[1:] for cells in rows(page("notifications.md"), "Conditions")}
+
+    assert {name: cells[0] for name, cells in described.items()} == {str(c): m.says for c, m in CONDITIONS.items()}
+    assert {name for name, cells in described.items() if cells[1] == "is told once"} == {
+        str(condition) for condition, means in CONDITIONS.items() if not means.lasts
+    }
 
 
 def test_each_kind_of_flag_is_named() -> None:

@@ -12,10 +12,29 @@ from tests.servers import PostgreSQL
 from tests.unit.service.conftest import rig, told
 from tests.unit.service.rig import Toy
 from tests.unit.service.test_cancelling import *  # noqa: F403
+from tests.unit.service.test_notifying import (
+    news,
+    test_another_tick_that_came_between_look_and_write_tells_it_alone,
+    test_many_ends_in_a_while_are_one_message,
+    test_the_price_of_a_signal_is_that_of_the_last_day,
+    test_two_workers_at_one_message_send_it_once,
+    test_what_is_over_and_told_is_forgotten_after_a_week,
+    test_what_lasts_is_told_once_at_each_place_and_once_that_it_is_over,
+)
 from tests.unit.service.test_one_life import *  # noqa: F403
 from tests.unit.service.test_two_ticks import *  # noqa: F403
 
-__all__ = ["rig", "told"]
+__all__ = [
+    "news",
+    "rig",
+    "test_another_tick_that_came_between_look_and_write_tells_it_alone",
+    "test_many_ends_in_a_while_are_one_message",
+    "test_the_price_of_a_signal_is_that_of_the_last_day",
+    "test_two_workers_at_one_message_send_it_once",
+    "test_what_is_over_and_told_is_forgotten_after_a_week",
+    "test_what_lasts_is_told_once_at_each_place_and_once_that_it_is_over",
+    "told",
+]
 
 
 @pytest.fixture(scope="module")
