@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import UTC
 from typing import Literal
 
@@ -74,7 +74,7 @@ def settle(timeline: Timeline, prices: Prices) -> tuple[Line, ...]:
         for (day, charge), (usd, joules, seconds) in book.items()
         if usd or joules or seconds
     )
-    return tuple(sorted(lines, key=lambda line: (line.day, astuple(line.charge))))
+    return tuple(sorted(lines, key=lambda line: (line.day, *vars(line.charge).values())))
 
 
 def power(piece: Piece, prices: Prices) -> list[tuple[Label, float]]:
