@@ -74,6 +74,20 @@ def is_held(path: Path) -> bool:
     return False
 
 
+def sign(handle: int) -> None:
+    """Writes this process's id into a lock that it holds, for `holder`."""
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, str(os.getpid()).encode(), 0)
+
+
+def holder(path: Path) -> int | None:
+    """The process that holds the lock, where it signed it."""
+    try:
+        return int(path.read_bytes()[:20]) if is_held(path) else None
+    except (OSError, ValueError):
+        return None
+
+
 @contextlib.contextmanager
 def held(path: Path, *, shared: bool = False, check: Callable[[], None] = lambda: None) -> Generator[float, None, None]:
     """Holds the lock; yields the seconds waited for it. `check` runs while waiting and may raise to give up."""

@@ -43,6 +43,7 @@ def keep(home: Home, own: str, sources: Instruments, every_s: float = EVERY_S) -
     except OSError:
         return 0
     try:
+        locks.sign(handle)
         kept, watch = metering.read(home), Watch(home, own, handle)
         while watch.wanted(clock.monotonic_s()):
             look = sources.look(clock.monotonic_s())

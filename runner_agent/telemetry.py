@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from runner_agent import clock, programs, sensors
+from runner_agent import clock, sensors
 from runner_agent.nvidia import END_S, NvidiaSmi
 from runner_agent.tenants import Tenants
 
@@ -34,13 +34,17 @@ class Machine:
     """
 
     def __init__(
-        self, root: Path = Path("/"), smi: str | None = None, clock_s: Callable[[], float] = clock.monotonic_s
+        self,
+        root: Path = Path("/"),
+        smi: str | None = None,
+        clock_s: Callable[[], float] = clock.monotonic_s,
+        meter_lock: Path | None = None,
     ) -> None:
         self._root = root
         self._clock_s = clock_s
         self._nvidia = NvidiaSmi(smi)
         self._rapl = sensors.Rapl(root)
-        self._tenants = Tenants(root, os.getpid(), clock_s)
+        self._tenants = Tenants(root, os.getpid(), clock_s, meter_lock)
 
     def sample(self, at: str) -> dict[str, Any]:
         """Keys: sources, load_1m, cpu_pressure_percent, memory_available_bytes, cpu_mhz, packages (zone, energy_j,
@@ -74,10 +78,10 @@ class Sampler:
     Nothing that goes wrong here fails the run: a file that cannot be written leaves the samples out.
     """
 
-    def __init__(self, path: Path, interval_s: float = 1.0, source: Source | None = None) -> None:
+    def __init__(self, path: Path, source: Source, interval_s: float = 1.0) -> None:
         self._path = path
         self._interval_s = interval_s
-        self._source = source or Machine(smi=programs.find("nvidia-smi", os.environ))
+        self._source = source
         self._left = threading.Event()
         self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
 

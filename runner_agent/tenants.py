@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from runner_agent import locks
+
 SLICE_S = 0.01
 TENANTS_MOST = 20
 ANCESTORS_MOST = 64
@@ -40,12 +42,14 @@ class _Round:
 
 class Tenants:
     """`/proc` is walked in slices of SLICE_S, one a sample, so that a machine with thousands of processes is looked
-    through in a few seconds and no sample takes long."""
+    through in a few seconds and no sample takes long. `meter_lock`: held by the process that counts energy, which is no
+    tenant either."""
 
-    def __init__(self, root: Path, ours: int, clock_s: Callable[[], float]) -> None:
+    def __init__(self, root: Path, ours: int, clock_s: Callable[[], float], meter_lock: Path | None = None) -> None:
         self._root = root
         self._ours = ours
         self._clock_s = clock_s
+        self._meter_lock = meter_lock
         self._round = _Round()
         self._walk: Iterator[None] | None = None
         self._last: dict[int, tuple[int, float]] = {}
@@ -99,10 +103,13 @@ class Tenants:
             # Kernel threads have no command line, and no device either.
             self._round.hidden += bool((process / "cmdline").read_bytes())
             return
-        if not files or self._is_ours(process):
+        if not files or self._is_ours(process) or self._counts_energy(process):
             return
         name = (process / "comm").read_text(errors="replace").strip()
         self._round.found.append(Tenant(pid=int(process.name), name=name, engine_ns=_engine_ns(process, files)))
+
+    def _counts_energy(self, process: Path) -> bool:
+        return self._meter_lock is not None and locks.holder(self._meter_lock) == int(process.name)
 
     def _is_ours(self, process: Path) -> bool:
         for _ in range(ANCESTORS_MOST):

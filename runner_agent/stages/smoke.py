@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 
-from runner_agent import gates, telemetry, trees
+from runner_agent import gates, programs, telemetry, trees
 from runner_agent.context import Context, StageEnd
 from runner_agent.protocol import STALE
 from runner_agent.stages import fresh, reuse
@@ -31,6 +32,7 @@ def run(context: Context) -> StageEnd:
         context.seam.measuring(context.spec.isolation, alone=context.spec.alone),
     ):
         # It waits for its programs to end, so it is left once the device is another's.
-        after.enter_context(telemetry.Sampler(folder / "conditions.jsonl"))
+        source = telemetry.Machine(smi=programs.find("nvidia-smi", os.environ), meter_lock=context.home.meter_lock)
+        after.enter_context(telemetry.Sampler(folder / "conditions.jsonl", source))
         end = rounds.run()
     return reuse.keep(context, key, rounds, end)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from runner_agent import nvidia, sensors, telemetry
+from runner_agent import locks, nvidia, sensors, telemetry
 from runner_agent.tenants import Tenants
 from tests.unit.runner_agent.machine_files import CARD, HWMON, PACKAGE, RADEON, metrics, nvidia_smi, process, write
 
@@ -230,6 +231,20 @@ def test_other_processes_on_the_gpu_are_told_with_the_time_they_took_and_ours_ar
     assert told["tenants"][1] == {"pid": 81, "name": "trainer (2)", "gpu_share": 0.5}
 
 
+def test_the_process_that_counts_energy_is_no_tenant_while_it_does(tmp_path: Path) -> None:
+    write(tmp_path, {"dev/nvidiactl": ""})
+    process(tmp_path, os.getpid(), parent=0, name="python3", opens="/dev/nvidia0")
+    lock = tmp_path / "meter.lock"
+    tenants = Tenants(tmp_path, 1, Ticks(0.0), lock)
+    counted = {"tenants": [{"pid": os.getpid(), "name": "python3"}]}
+    assert tenants.read(1.0) == counted
+    handle = locks.take(lock)
+    locks.sign(handle)
+    assert tenants.read(2.0) == {"tenants": []}
+    locks.release(handle)
+    assert tenants.read(3.0) == counted
+
+
 def test_a_walk_over_many_processes_is_taken_in_slices(tmp_path: Path) -> None:
     (tmp_path / "dev/dri").mkdir(parents=True)
     for pid in range(100, 130):
@@ -272,7 +287,7 @@ class Counting:
 
 def test_the_sampler_writes_lines_until_it_is_left_and_closes_its_source(tmp_path: Path) -> None:
     source = Counting()
-    with telemetry.Sampler(tmp_path / "c.jsonl", interval_s=0.001, source=source):
+    with telemetry.Sampler(tmp_path / "c.jsonl", source, interval_s=0.001):
         assert source.three.wait(60)
     lines = [json.loads(line) for line in (tmp_path / "c.jsonl").read_text().splitlines()]
     assert [line["n"] for line in lines] == list(range(1, source.samples + 1))
@@ -282,13 +297,13 @@ def test_the_sampler_writes_lines_until_it_is_left_and_closes_its_source(tmp_pat
 
 def test_a_sampler_that_cannot_write_fails_nothing(tmp_path: Path) -> None:
     source = Counting()
-    with telemetry.Sampler(tmp_path / "absent" / "c.jsonl", source=source):
+    with telemetry.Sampler(tmp_path / "absent" / "c.jsonl", source):
         pass
     assert list(tmp_path.iterdir()) == []
     assert source.closed == 1
 
 
 def test_a_sampler_that_is_left_at_once_has_taken_one_sample(tmp_path: Path) -> None:
-    with telemetry.Sampler(tmp_path / "c.jsonl", interval_s=3600):
+    with telemetry.Sampler(tmp_path / "c.jsonl", telemetry.Machine(), interval_s=3600):
         pass
     assert len((tmp_path / "c.jsonl").read_text().splitlines()) == 1
