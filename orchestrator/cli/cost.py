@@ -110,6 +110,7 @@ class Report:
     until: str | None = None
     usd_per_signal: float | None = None
     unsettled: int = 0
+    seconds: float = 0.0
 
 
 def show_report(asked: Asked, *, as_json: bool) -> None:

@@ -40,6 +40,8 @@ def head(found: Report) -> Iterator[str]:
     days = [f"{word} {day}" for word, day in (("from", found.since), ("to", found.until)) if day]
     if days:
         yield f"{' '.join(days)} (UTC, both days included)"
+    if found.seconds and not found.usd:
+        yield "The machines have no prices: `matins runner add` takes --price-per-hour, --watts and --price-per-kwh."
     if found.unsettled:
         yield f"Not all of it yet: {values.plural(found.unsettled, 'attempt')} not settled."
 

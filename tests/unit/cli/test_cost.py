@@ -124,6 +124,11 @@ def test_what_was_spent_on_nothing_has_no_table(capsys: pytest.CaptureFixture[st
     assert out.strip() == "nothing was spent"
 
 
+def test_machines_without_prices_are_told_how_they_get_some(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "have no prices: `matins runner add` takes --price-per-hour" in shown(capsys, usd=0.0, seconds=60.0)
+    assert "no prices" not in shown(capsys, seconds=60.0)
+
+
 def test_by_phase_the_phases_stand_once(capsys: pytest.CaptureFixture[str]) -> None:
     groups = [{"name": "gpu", "usd": 4.0, "kinds": {"hardware": 2.5, "energy": 1.5}}]
     heads = [line.split()[0] for line in shown(capsys, by="phase", groups=groups).splitlines() if line]
