@@ -23,8 +23,6 @@ FOREIGN = {
     *(f"celery_task_{name}_total" for name in ("sent", "received", "failed")),
     *("celery_task_runtime_bucket", "celery_worker_up", "celery_worker_tasks_active", "celery_queue_length"),
 }
-# Shown by no panel: when the figures of a scrape were read is only of use to whoever doubts them.
-UNSHOWN = {"matins_exporter_refresh_timestamp_seconds"}
 
 
 def used() -> list[Selector]:
@@ -39,7 +37,7 @@ def test_each_series_is_one_of_matins_of_the_rules_or_of_an_exporter_beside_it()
 
 
 def test_each_series_that_matins_makes_is_shown_or_alerted_on() -> None:
-    assert {family(each.metric) for each in used()} >= set(KNOWN) - UNSHOWN
+    assert {family(each.metric) for each in used()} >= set(KNOWN)
 
 
 def test_a_histogram_is_asked_by_its_parts_and_nothing_else_is() -> None:
