@@ -63,18 +63,16 @@ def change(
     lasting: Sequence[Notice],
     found: Sequence[Found],
     *,
-    told: Collection[str] = (),
     unsaid: Collection[Condition] = (),
     wanted: Collection[Condition],
 ) -> Change:
-    """`told`: keys of what happened before and is no news; `unsaid`: conditions of which nobody can say whether they
-    hold."""
+    """`unsaid`: conditions of which nobody can say whether they hold."""
     known = {notice.key: notice for notice in lasting}
     present = {each.key: each for each in found if each.condition in wanted}
     both = [(known[key], each.at) for key, each in present.items() if key in known]
     gone = [notice for notice in lasting if notice.key not in present]
     return Change(
-        begin=tuple(each for key, each in present.items() if key not in known and key not in told),
+        begin=tuple(each for key, each in present.items() if key not in known),
         again=tuple((notice, at) for notice, at in both if at is not None and at > notice.seen_at),
         over=tuple(one for one in gone if one.condition in wanted and one.condition not in unsaid),
         dropped=tuple(one for one in gone if one.condition not in wanted),

@@ -47,7 +47,6 @@ class Ended:
 
     id: str
     kind: EpisodeKind
-    campaign_id: str
     campaign: str
     agent: str
     submitter: str
@@ -223,11 +222,11 @@ def _cost(seen: Seen, bounds: Bounds) -> Iterator[Found]:
 
 
 def _refused(seen: Seen) -> Iterator[Found]:
+    """By the preflight: a campaign that is submitted again has another, which may refuse it again."""
     for one in seen.ended:
-        by_preflight = one.kind is EpisodeKind.PREFLIGHT and one.acceptance is Acceptance.REFUSED
-        if by_preflight or one.reason == EndReason.CAMPAIGN_REFUSED:
-            says = f"Campaign {one.campaign} was refused at preflight: {one.acceptance_detail or one.detail}"
-            yield Found(condition=Condition.CAMPAIGN_REFUSED, about=one.campaign_id, says=says)
+        if one.kind is EpisodeKind.PREFLIGHT and one.acceptance is Acceptance.REFUSED:
+            says = f"Campaign {one.campaign} was refused at preflight: {one.acceptance_detail}"
+            yield Found(condition=Condition.CAMPAIGN_REFUSED, about=one.id, says=says)
 
 
 def _ends(seen: Seen, bounds: Bounds) -> Iterator[Found]:

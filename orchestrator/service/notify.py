@@ -13,7 +13,7 @@ import structlog
 from pydantic import SecretStr
 from sqlmodel import Session
 
-from orchestrator.conditions import CONDITIONS, Condition
+from orchestrator.conditions import Condition
 from orchestrator.domain.fleet import FleetState
 from orchestrator.errors import BadSetting
 from orchestrator.machines.messenger import UNKNOWN, Letter
@@ -118,12 +118,9 @@ def _news(session: Session, services: Services, fleet: FleetState) -> News:
         usd_per_signal=bound,
         submitter=settings.notify_submitter,
     )
-    found = find(seen, bounds)
-    happened = [each.key for each in found if not CONDITIONS[each.condition].lasts]
-    told = notices.known_keys(session, happened)
     return News(
         noticed=ids,
-        change=change(lasting, found, told=told, unsaid=unsaid(seen), wanted=wanted),
+        change=change(lasting, find(seen, bounds), unsaid=unsaid(seen), wanted=wanted),
         spending=bool(bound) and notices.spending_is_due(session, now),
     )
 

@@ -13,6 +13,7 @@ from orchestrator.conditions import CONDITIONS, Condition
 from orchestrator.domain.episode import Acceptance, EpisodeKind
 from orchestrator.planning.notices import Change, Notice, Say
 from orchestrator.planning.noticing import Disk, Ended, Found
+from orchestrator.store.ledger import COST_USD
 from orchestrator.store.tables import (
     AttemptRow,
     CampaignRow,
@@ -28,7 +29,7 @@ from orchestrator.store.tables import (
 KEPT_S = 7 * 86400.0
 """What is over and told is forgotten after so long, and so are messages."""
 
-SIGNALS, COST_USD = "matins_signals", "matins_cost_usd"
+SIGNALS = "matins_signals"
 
 
 def unnoticed(session: Session, most: int) -> list[str]:
@@ -57,14 +58,6 @@ def load_lasting(session: Session) -> list[Notice]:
 def load_untold(session: Session) -> list[Notice]:
     rows = session.exec(select(NoticeRow).where(text("notice.say <> ''")).order_by(col(NoticeRow.id))).all()
     return [_to_notice(row) for row in rows]
-
-
-def known_keys(session: Session, keys: Collection[str]) -> frozenset[str]:
-    return (
-        frozenset(session.exec(select(NoticeRow.key).where(col(NoticeRow.key).in_(keys))).all())
-        if keys
-        else frozenset()
-    )
 
 
 def apply(session: Session, change: Change, now: datetime) -> None:
@@ -175,7 +168,6 @@ def _to_ended(row: EpisodeRow, campaign: CampaignRow) -> Ended:
     return Ended(
         id=row.id,
         kind=EpisodeKind(row.kind),
-        campaign_id=campaign.id,
         campaign=campaign.name,
         agent=row.agent,
         submitter=row.submitter,

@@ -453,7 +453,7 @@ class NoticeRow(SQLModel, table=True):
     )
 
     id: int | None = Field(default=None, primary_key=True)
-    key: str = Field(index=True)
+    key: str
     condition: str
     says: str
     began_at: datetime = _moment()

@@ -55,11 +55,6 @@ def test_what_nobody_wants_to_hear_does_not_begin_and_what_lasts_of_it_is_droppe
     assert change([notice()], [found()], wanted={DISK}) == Change(dropped=(notice(),))
 
 
-def test_what_happened_before_is_no_news() -> None:
-    again = found(Condition.CAMPAIGN_REFUSED, "c1")
-    assert change([], [again], told={again.key}, wanted=ALL) == Change()
-
-
 def test_a_message_says_what_began() -> None:
     draft = compose([notice()], [], EVERY_S, NOW)
     assert draft is not None

@@ -25,6 +25,7 @@ from orchestrator.store.fleet import load_fleet
 from orchestrator.store.tables import EpisodeRow, MessageRow, NoticeRow, RunnerRow, TotalRow
 from orchestrator.store.totals import add_total
 from tests.unit.planning.builders import NOW
+from tests.unit.service.leavings import leavings
 from tests.unit.service.parts import Died, MortalStore
 from tests.unit.service.rig import Rig, Toy
 
@@ -133,14 +134,15 @@ def test_every_end_is_told_to_who_asked_for_that(news: Newsroom) -> None:
     assert f"Episode {one} of " in body
 
 
-def test_a_refused_campaign_is_told_once_however_many_episodes_it_takes_along(news: Newsroom) -> None:
-    episodes = news.submit(count=2)
-    news.refuse_campaign()
-    for one in episodes:
-        news.end(one, reason="campaign-refused")
-        news.beat(600)
-    assert [body for body in news.told() if "refused" in body] == news.told()[:1]
-    assert "was refused at preflight: silent instrument" in news.told()[0]
+def test_a_refused_campaign_is_told_once_for_each_preflight_and_its_episodes_are_not(news: Newsroom) -> None:
+    news.with_settings(notify_every_s=0)
+    news.leave = lambda spec: leavings(spec, build="failed")
+    for times in (1, 2):
+        news.submit(count=2)
+        news.run()
+        assert [body.partition(": ")[0] for body in news.told()] == [
+            f"Campaign {news.campaign().name} was refused at preflight"
+        ] * times
 
 
 def test_many_ends_in_a_while_are_one_message(news: Newsroom) -> None:

@@ -41,7 +41,6 @@ def _notices() -> None:
         *_text("say"),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("ix_notice_key", "notice", ["key"])
     op.create_index("ix_notice_over_at", "notice", ["over_at"])
     lasts, untold = sa.text("over_at IS NULL"), sa.text("say <> ''")
     op.create_index("notice_one_lasting", "notice", ["key"], unique=True, sqlite_where=lasts, postgresql_where=lasts)
