@@ -107,9 +107,8 @@ def spread(about: About, query: Query) -> heatmap.Panel:
     """Buckets of a histogram over time; the unit is that of what was observed. The legend is the bucket's bound.
     Exemplars name an episode of it."""
     panel = _dress(heatmap.Panel(), about, (query,), form=PromQueryFormat.HEATMAP, exemplars=True)
-    panel.color(
-        heatmap.HeatmapColorOptions().mode(heat.HeatmapColorMode.SCHEME).scheme("Oranges").steps(64).exponent(0.5)
-    )
+    colours = heatmap.HeatmapColorOptions().mode(heat.HeatmapColorMode.SCHEME).scheme("Oranges").steps(64)
+    panel.color(colours.scale(heat.HeatmapColorScale.EXPONENTIAL).exponent(0.5))
     panel.y_axis(heatmap.YAxisConfig().unit(about.unit).axis_placement(style.AxisPlacement.LEFT))
     return panel.show_legend().filter_values(heatmap.FilterValueRange().le(1e-9))
 
