@@ -5,8 +5,9 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from grafana.src.frame import Section, choice, dashboard
-from grafana.src.panels import SERVICE, About, Query, lines, number, of, rows, series
+from grafana.src.panels import About, Query, lines, number, of, rows, series
 
+BUILD = of("matins_build_info")
 CELERY = 'job=~"$celery_job"'
 
 
@@ -30,8 +31,13 @@ def _now() -> Section:
         title="Now",
         panels=(
             number(
-                About(title="Scraped", says="Addresses of Matins that Prometheus reaches.", unit="short", **wide),
-                Query(expr=f"sum(up{{{SERVICE}}})", legend="up"),
+                About(
+                    title="Scraped",
+                    says="Addresses of Matins that answer Prometheus. More than one counts all twice.",
+                    unit="short",
+                    **wide,
+                ),
+                Query(expr=f"count({BUILD})", legend="scraped"),
             ),
             number(
                 About(
@@ -131,7 +137,10 @@ def _exporter() -> Section:
         panels=(
             lines(
                 About(title="Time of a scrape", says="That Prometheus waited for /metrics.", unit="s", width=8),
-                Query(expr=f"max by (instance) (scrape_duration_seconds{{{SERVICE}}})", legend="{{instance}}"),
+                Query(
+                    expr=f"max by (instance) ({of('scrape_duration_seconds')} and on (job, instance) {BUILD})",
+                    legend="{{instance}}",
+                ),
             ),
             lines(
                 About(
@@ -140,7 +149,10 @@ def _exporter() -> Section:
                     unit="short",
                     width=8,
                 ),
-                Query(expr=f"max by (instance) (scrape_samples_scraped{{{SERVICE}}})", legend="{{instance}}"),
+                Query(
+                    expr=f"max by (instance) ({of('scrape_samples_scraped')} and on (job, instance) {BUILD})",
+                    legend="{{instance}}",
+                ),
             ),
             lines(
                 About(
