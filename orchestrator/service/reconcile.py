@@ -47,8 +47,8 @@ def tick(services: Services) -> int:
             log.info("action-committed", **about)
     _ring_for_acts(services)
     _ring_for_runners(services)
-    keep_time(services)
-    settle(services)
+    if keep_time(services):
+        settle(services)
     roll_up(services)
     notify(services, fleet)
     if committed:

@@ -29,8 +29,7 @@ class AccountRig(Rig):
         super().__init__(toy, home, runners, slots)
         self.skew_s = 0.0
         self.counted: dict[str, float] = defaultdict(float)
-        with self.store.writing() as session:
-            session.execute(update(RunnerRow).values(prices=PRICES))
+        price(self)
 
     def observe(self, runner: str = "local") -> None:
         self.runners[runner].at = self.their_time()
@@ -68,6 +67,11 @@ class AccountRig(Rig):
         row: EpisodeRow = self.episode(episode_id)
         assert row.result is not None
         return row.result
+
+
+def price(rig: Sight) -> None:
+    with rig.store.writing() as session:
+        session.execute(update(RunnerRow).values(prices=PRICES))
 
 
 def spans(rig: Sight, runner: str = "local") -> list[SpanRow]:

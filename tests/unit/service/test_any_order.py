@@ -11,9 +11,11 @@ from hypothesis import Phase as Phases
 from hypothesis.stateful import invariant, run_state_machine_as_test
 
 from orchestrator.domain.phases import ENDED, LEASED
+from orchestrator.domain.reasons import EndReason, meaning
 from orchestrator.planning.explain import explain
 from orchestrator.store.fleet import load_fleet
-from orchestrator.store.tables import AcceptanceRow, AttemptRow, EpisodeRow, OutboxRow
+from orchestrator.store.tables import AcceptanceRow, AttemptRow, CostRow, EpisodeRow, OutboxRow
+from tests.unit.service.accounts import all_time_is_accounted, price, totals
 from tests.unit.service.machine import Happenings
 from tests.unit.service.rig import LIVING, Toy
 
@@ -28,6 +30,8 @@ class AnyOrder(Happenings):
         self.fences: dict[str, int] = {}
         self.over: dict[str, Any] = {}
         self.proven: set[str] = set()
+        self.counted: dict[tuple[str, str], float] = {}
+        price(self.rig)
 
     @invariant()
     def what_holds_at_every_moment(self) -> None:
@@ -43,6 +47,7 @@ class AnyOrder(Happenings):
         self.one_preflight_lives_per_campaign_and_machine(episodes)
         self.what_is_pinned_runs_there(episodes, attempts)
         self.no_episode_is_begun_where_its_campaign_is_unproven(episodes, attempts)
+        self.no_counter_falls()
 
     def no_submitted_episode_is_missing(self, episodes: list[EpisodeRow]) -> None:
         assert sorted(self.submitted) == sorted(row.id for row in episodes if not row.pinned_runner)
@@ -102,6 +107,11 @@ class AnyOrder(Happenings):
         agents = {row.id for row in episodes if row.kind == "episode"}
         assert {row.runner for row in attempts if row.episode_id in agents} <= self.proven
 
+    def no_counter_falls(self) -> None:
+        counted = totals(self.rig)
+        assert all(counted[name] >= value for name, value in self.counted.items())
+        self.counted = counted
+
     def what_is_pinned_runs_there(self, episodes: list[EpisodeRow], attempts: list[AttemptRow]) -> None:
         pinned = {row.id: row.pinned_runner for row in episodes if row.pinned_runner}
         assert all(pinned.get(row.episode_id, row.runner) == row.runner for row in attempts)
@@ -118,6 +128,7 @@ class AnyOrder(Happenings):
             for _ in range(4):  # what does not verify is pulled again, ever more rarely
                 self.rig.beat(61)
             self.everything_has_ended_and_nothing_is_left()
+            self.all_of_it_is_in_the_ledger()
         finally:
             self.finally_remove()
 
@@ -140,6 +151,15 @@ class AnyOrder(Happenings):
             assert row.acknowledged_at or (row.id in open_ones and row.id in self.torn), row
         for name, known in self.known().items():
             assert known.acknowledged or name in self.torn, name
+
+    def all_of_it_is_in_the_ledger(self) -> None:
+        all_time_is_accounted(self.rig)
+        assert all(row.costed for row in self.rig.rows(AttemptRow))
+        wasted = sum(value for (metric, _), value in totals(self.rig).items() if metric == "matins_waste_usd")
+        reasons = {row.id: row.ended for row in self.rig.rows(AttemptRow)}
+        lines = [row for row in self.rig.rows(CostRow) if reasons.get(row.attempt_id)]
+        lost = [row for row in lines if not meaning(EndReason(reasons[row.attempt_id])).signal]
+        assert abs(wasted - sum(row.usd for row in lost)) < 1e-9
 
 
 @pytest.mark.fault(1, 3, 4, 5, 8, 9, 12, 13, 17, 18, 19, 20)
