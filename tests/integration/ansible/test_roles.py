@@ -29,7 +29,10 @@ def test_a_machine_set_up_twice_changes_once_and_takes_one_key_for_one_command(
     gpu01: Machine, playbook: Playbook, key: Path
 ) -> None:
     gpu01.set_wol("d")
-    variables = {"matins_install_packages": False, "matins_control_key": key.with_suffix(".pub").read_text()}
+    hook = key.with_name("power-hook")
+    hook.write_text("#!/bin/sh\necho watts=40\n")
+    variables: dict[str, object] = {"matins_install_packages": False, "runner_power_hook": str(hook)}
+    variables["matins_control_key"] = key.with_suffix(".pub").read_text()
 
     first = playbook.run(gpu01, **variables)
     assert (first["failed"], first["changed"] > 5) == (0, True)
@@ -43,6 +46,7 @@ def test_a_machine_set_up_twice_changes_once_and_takes_one_key_for_one_command(
     assert rules == "matins ALL=(root) NOPASSWD: /usr/bin/systemctl suspend, /usr/bin/systemctl poweroff\n"
     asks = gpu01.ssh("grep", "-v", "^#", "/etc/sudoers.d/matins-wake-on-lan").stdout
     assert asks == "matins ALL=(root) NOPASSWD: /usr/sbin/ethtool eth0\n"
+    assert gpu01.ssh("stat", "-c", "%U:%a", f"/home/matins/{HOME}/power-hook").stdout == "root:755\n"
 
     as_matins = [part.replace("root@", "matins@") for part in gpu01.ssh_command("id")]
     as_matins[as_matins.index("-i") + 1] = str(key)
