@@ -92,7 +92,6 @@ class Prometheus(WebServer):
             f"--config.file={self.folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={self.folder / 'data'}",
             f"--web.listen-address={self.target}",
-            "--storage.tsdb.no-lockfile",
             "--log.level=warn",
         ]
 
