@@ -3,12 +3,12 @@ What has ended is never looked through. Read only."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, text, tuple_
+from sqlalchemy import func, text, true
 from sqlalchemy import select as columns
 from sqlmodel import Session, col, select
 
@@ -28,7 +28,7 @@ from orchestrator.store.tables import (
     TotalRow,
     WatchRow,
 )
-from orchestrator.store.totals import SET, TOGETHER
+from orchestrator.store.totals import OF_A_HISTOGRAM, SET, TOGETHER, those
 from runner_agent.protocol import Hello, from_json
 
 LIVE = tuple(str(phase) for phase in Phase if phase not in ENDED)
@@ -53,6 +53,7 @@ class Seen:
 
     runner: Runner
     told: Told
+    last_seen: datetime | None
     sleeps: bool
     link_errors: Mapping[str, int]
     settled_until: datetime | None
@@ -89,9 +90,11 @@ class Present:
 
 @dataclass
 class Memory:
-    """What seldom changes, so that it is not read again: hellos, and why a runner is quarantined since when."""
+    """What seldom changes, so that it is not made again: hellos, runners with the facts that they were made from, and
+    why a runner is quarantined since when."""
 
     told: dict[str, Told] = field(default_factory=dict[str, Told])
+    runners: dict[str, tuple[Any, Runner]] = field(default_factory=dict[str, tuple[Any, Runner]])
     quarantined: dict[tuple[str, datetime | None], str] = field(default_factory=dict[tuple[str, datetime | None], str])
 
 
@@ -119,27 +122,26 @@ def changed_since(session: Session, number: int) -> Changed:
     histograms: dict[Name, tuple[list[int], float, dict[str, Any]]] = {}
     if up_to > number:
         counters: Any = columns(TotalRow.metric, TotalRow.labels, TotalRow.value)  # pyright: ignore
-        newer = counters.where(col(TotalRow.changed) > number)
-        totals = {(metric, labels): value for metric, labels, value in session.execute(newer)}
-        of = (HistogramRow.metric, HistogramRow.labels, HistogramRow.counts, HistogramRow.total, HistogramRow.exemplars)
-        shapes: Any = columns(*of)  # pyright: ignore
-        newer = shapes.where(col(HistogramRow.changed) > number)
-        histograms = {(metric, labels): tuple(rest) for metric, labels, *rest in session.execute(newer)}
+        rows = _rows(session, counters.where(col(TotalRow.changed) > number))
+        totals = {(metric, labels): value for metric, labels, value in rows}
+        rows = _rows(session, columns(*OF_A_HISTOGRAM).where(col(HistogramRow.changed) > number))
+        histograms = {(metric, labels): tuple(rest) for metric, labels, *rest in rows}
     moved = [(metric.removeprefix(SET), labels) for metric, labels in totals if metric.startswith(SET)]
     gauges = _gauges(session, None if number == 0 else moved)
     counted = {name: value for name, value in totals.items() if not name[0].startswith(SET)}
     return Changed(up_to=up_to, totals=counted, histograms=histograms, gauges=gauges)
 
 
+def _rows(session: Session, query: Any) -> Sequence[Any]:
+    """Without what a session does for objects: there are many."""
+    return session.connection().execute(query).all()
+
+
 def _gauges(session: Session, names: Sequence[Name] | None) -> dict[Name, tuple[float, datetime]]:
     """These, or all."""
     query: Any = columns(GaugeRow.metric, GaugeRow.labels, GaugeRow.value, GaugeRow.at)  # pyright: ignore
-    if names is None:
-        rows: Iterable[Any] = session.execute(query)
-    else:
-        parts = (names[start : start + TOGETHER] for start in range(0, len(names), TOGETHER))
-        named = tuple_(col(GaugeRow.metric), col(GaugeRow.labels))
-        rows = (row for part in parts for row in session.execute(query.where(named.in_(part))))
+    which = [true()] if names is None else those(GaugeRow, names)
+    rows = (row for these in which for row in _rows(session, query.where(these)))
     return {(metric, labels): (value, at) for metric, labels, value, at in rows}
 
 
@@ -174,10 +176,12 @@ OF_A_RUNNER: tuple[Any, ...] = (
     RunnerRow.readings_at,
     RunnerRow.quarantined_since,
 )
+FACTS = 9
+"""Of these, how many a runner is made from."""
 
 
 def _runners(session: Session, memory: Memory) -> list[Seen]:
-    rows = session.execute(columns(*OF_A_RUNNER).order_by(col(RunnerRow.name))).all()
+    rows = _rows(session, columns(*OF_A_RUNNER).order_by(col(RunnerRow.name)))
     news = [row.name for row in rows if row.name not in memory.told or memory.told[row.name].at != row.hello_at]
     _learn_hellos(session, memory, news)
     _learn_reasons(session, memory, {r.name: r.quarantined_since for r in rows if r.health == Health.QUARANTINED})
@@ -185,22 +189,10 @@ def _runners(session: Session, memory: Memory) -> list[Seen]:
 
 
 def _seen(row: Any, memory: Memory) -> Seen:
-    told = memory.told[row.name]
-    runner = Runner(
-        name=row.name,
-        kind=row.kind,
-        power=Power(row.power),
-        operation=Operation(row.operation),
-        service=Service(row.service),
-        health=Health(row.health),
-        agent_slots=row.agent_slots,
-        build_slots=row.build_slots,
-        buffer_slots=row.buffer_slots,
-        last_seen=row.last_seen,
-    )
     return Seen(
-        runner=runner,
-        told=told,
+        runner=_runner(tuple(row)[:FACTS], memory),
+        told=memory.told[row.name],
+        last_seen=row.last_seen,
         sleeps=bool(row.mac),
         link_errors=row.link_errors,
         settled_until=row.settled_until,
@@ -208,6 +200,25 @@ def _seen(row: Any, memory: Memory) -> Seen:
         readings_at=row.readings_at,
         quarantined=memory.quarantined[row.name, row.quarantined_since] if row.health == Health.QUARANTINED else "",
     )
+
+
+def _runner(facts: tuple[Any, ...], memory: Memory) -> Runner:
+    name, kind, power, operation, service, health, agent_slots, build_slots, buffer_slots = facts
+    known = memory.runners.get(name)
+    if known is None or known[0] != facts:
+        runner = Runner(
+            name=name,
+            kind=kind,
+            power=Power(power),
+            operation=Operation(operation),
+            service=Service(service),
+            health=Health(health),
+            agent_slots=agent_slots,
+            build_slots=build_slots,
+            buffer_slots=buffer_slots,
+        )
+        memory.runners[name] = known = (facts, runner)
+    return known[1]
 
 
 def _learn_hellos(session: Session, memory: Memory, names: Sequence[str]) -> None:
@@ -238,7 +249,7 @@ def _learn_reasons(session: Session, memory: Memory, since: Mapping[str, datetim
 def _episodes(session: Session) -> list[Group]:
     alike = (EpisodeRow.runner, EpisodeRow.phase, EpisodeRow.kind, EpisodeRow.campaign_id, EpisodeRow.agent)
     query: Any = columns(*alike, func.count(), func.min(EpisodeRow.submitted_at))  # pyright: ignore
-    rows = session.execute(query.where(col(EpisodeRow.phase).in_(LIVE)).group_by(*alike)).all()
+    rows = _rows(session, query.where(col(EpisodeRow.phase).in_(LIVE)).group_by(*alike))
     named = select(CampaignRow.id, CampaignRow.name).where(col(CampaignRow.id).in_({row[3] for row in rows}))
     campaigns = dict(session.exec(named).all())
     return [
@@ -257,7 +268,7 @@ def _episodes(session: Session) -> list[Group]:
 
 def _open_spans(session: Session) -> dict[str, tuple[str, datetime]]:
     query: Any = columns(SpanRow.runner, SpanRow.state, SpanRow.started_at)  # pyright: ignore
-    rows = session.execute(query.where(col(SpanRow.ended_at).is_(None)))
+    rows = _rows(session, query.where(col(SpanRow.ended_at).is_(None)))
     return {runner: (state, since) for runner, state, since in rows}
 
 
@@ -265,4 +276,4 @@ def _acts(session: Session) -> dict[str, tuple[int, datetime]]:
     """What is not done is not counted either, and of that there is an index."""
     query: Any = columns(OutboxRow.kind, func.count(), func.min(OutboxRow.created_at))  # pyright: ignore
     due = query.where(text("NOT outbox.counted"), col(OutboxRow.done_at).is_(None)).group_by(OutboxRow.kind)
-    return {kind: (count, oldest) for kind, count, oldest in session.execute(due)}
+    return {kind: (count, oldest) for kind, count, oldest in _rows(session, due)}

@@ -8,21 +8,28 @@ tells that it changed."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import func, tuple_
+from sqlalchemy import and_, func
+from sqlalchemy import select as columns
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
 from orchestrator.accounting.additions import Additions, Observed, Series
 from orchestrator.store.tables import GaugeRow, HistogramRow, TotalRow
 
-T = TypeVar("T")
-
 SET = "set:"
-TOGETHER = 200
-"""Rows asked for in one query: each takes two parameters, and SQLite once took 999."""
+TOGETHER = 500
+"""Rows asked for in one query: SQLite once took 999 parameters."""
+
+OF_A_HISTOGRAM: tuple[Any, ...] = (
+    HistogramRow.metric,
+    HistogramRow.labels,
+    HistogramRow.counts,
+    HistogramRow.total,
+    HistogramRow.exemplars,
+)
 
 
 def key(labels: Mapping[str, str]) -> str:
@@ -62,13 +69,9 @@ def _write_totals(session: Session, additions: Additions, number: int) -> None:
 def _write_histograms(session: Session, added: Mapping[Series, Observed], number: int) -> None:
     named = {_name(of): seen for of, seen in added.items()}
     held = {
-        (metric, labels): (counts, total, exemplars)
-        for names in _parted(list(named))
-        for metric, labels, counts, total, exemplars in session.execute(
-            _columns(HistogramRow.metric, HistogramRow.labels, HistogramRow.counts)
-            .add_columns(col(HistogramRow.total), col(HistogramRow.exemplars))
-            .where(tuple_(col(HistogramRow.metric), col(HistogramRow.labels)).in_(names))
-        )
+        (row.metric, row.labels): row
+        for these in those(HistogramRow, list(named))
+        for row in session.execute(columns(*OF_A_HISTOGRAM).where(these))
     }
     insert = _insert(session, HistogramRow)
     changes = {name: insert.excluded[name] for name in ("counts", "total", "exemplars", "changed")}
@@ -76,10 +79,8 @@ def _write_histograms(session: Session, added: Mapping[Series, Observed], number
     _execute(session, merged, [_merged(name, seen, held.get(name), number) for name, seen in named.items()])
 
 
-def _merged(
-    name: tuple[str, str], seen: Observed, held: tuple[list[int], float, dict[str, Any]] | None, number: int
-) -> dict[str, Any]:
-    counts, total, exemplars = held or ([0] * len(seen.histogram.counts), 0.0, {})
+def _merged(name: tuple[str, str], seen: Observed, held: Any, number: int) -> dict[str, Any]:
+    counts, total, exemplars = held[2:] if held else ([0] * len(seen.histogram.counts), 0.0, {})
     newest = {str(bucket): list(exemplar) for bucket, exemplar in seen.exemplars.items()}
     return {
         "metric": name[0],
@@ -120,10 +121,6 @@ def _name(of: Series) -> tuple[str, str]:
     return of[0], key(dict(of[1]))
 
 
-def _columns(*columns: Any) -> Any:
-    return select(*columns)
-
-
 def _insert(session: Session, table: Any) -> Any:
     dialect = session.get_bind().dialect.name
     return (postgresql if dialect == "postgresql" else sqlite).insert(table.__table__)
@@ -134,5 +131,12 @@ def _execute(session: Session, statement: Any, rows: Sequence[dict[str, Any]]) -
         session.connection().execute(statement, list(rows))
 
 
-def _parted(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (values[start : start + TOGETHER] for start in range(0, len(values), TOGETHER))
+def those(table: Any, names: Iterable[tuple[str, str]]) -> Iterator[Any]:
+    """Conditions that together name these rows. SQLite looks for pairs in a list by scanning the table, and for one
+    metric's labels by its index."""
+    of: dict[str, list[str]] = {}
+    for metric, labels in names:
+        of.setdefault(metric, []).append(labels)
+    for metric, labels in of.items():
+        for start in range(0, len(labels), TOGETHER):
+            yield and_(table.metric == metric, table.labels.in_(labels[start : start + TOGETHER]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -30,6 +30,8 @@ log = structlog.get_logger()
 SHOWN_FOR = timedelta(days=7)
 """A runner's speed in a campaign is shown for so long after the last episode that told it: campaigns come and go."""
 
+SWEEP_EVERY = timedelta(hours=1)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
@@ -48,6 +50,8 @@ class DatabaseCollector(Collector):
         self._memory = Memory()
         self._rollups = RollUps()
         self._census: Census | None = None
+        self._swept_at: datetime | None = None
+        self._shown: dict[str, Mapping[Key, float]] = {}
 
     def look(self) -> Picture:
         try:
@@ -64,11 +68,12 @@ class DatabaseCollector(Collector):
             **{name: kept for name, kept in self._rollups.totals.items() if FAMILIES[name].kind == "counter"},
             **_disk(self._services.settings.home),
         }
-        for name, gauges in self._rollups.gauges.items():
-            if gauges:
-                values[name] = {key: value for key, (value, at) in gauges.items() if now - at <= SHOWN_FOR}
+        if self._swept_at is None or now - self._swept_at > SWEEP_EVERY:
+            self._rollups.forget(now - SHOWN_FOR)
+            self._swept_at = now
+        values |= {name: gauges for name, gauges in self._rollups.gauges.items() if gauges}
         for name, told in standing(seen, now):
-            values[name] = {**values.get(name, {}), **told}
+            values[name] = self._same(name, {**values[name], **told} if name in values else told)
         over = self._rollups.totals["matins_runner_state_seconds"]
         still = {key: over.get(key, 0.0) + lasted_s for key, lasted_s in open_seconds(seen).items()}
         values["matins_runner_state_seconds"] = {**over, **still}
@@ -87,6 +92,12 @@ class DatabaseCollector(Collector):
             seen = present(session, self._memory)
         self._rollups.learn(changed)
         return seen
+
+    def _same(self, name: str, values: Mapping[Key, float]) -> Mapping[Key, float]:
+        """What was shown last, if it is the same: then it need not be written again."""
+        if self._shown.get(name) != values:
+            self._shown[name] = values
+        return self._shown[name]
 
     def _make_known(self, seen: Present) -> None:
         census = self._take_census(seen)

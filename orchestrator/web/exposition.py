@@ -5,6 +5,7 @@ would write, byte for byte: a test holds that for both formats."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
@@ -14,12 +15,22 @@ from orchestrator.accounting.families import FAMILIES, Family
 from orchestrator.web.rollups import Counts, Key
 
 
+@dataclass
+class Written:
+    """A family as it was written last. `shown`: the very mapping that it was written from, which nobody changes: a
+    family is written anew from another one. `lines`: per series its value and its text, for a histogram without and
+    with exemplars, else the text and how it begins. `texts`: of all its series, likewise."""
+
+    shown: Mapping[Key, Any] | None = None
+    lines: dict[Key, tuple[Any, str, str]] = field(default_factory=dict[Key, tuple[Any, str, str]])
+    texts: tuple[bytes, bytes] = (b"", b"")
+
+
 class Exposition:
     """Remembers the lines of the last scrape. Not for two threads at once."""
 
     def __init__(self) -> None:
-        self._lines: dict[str, dict[Key, tuple[Any, str]]] = {}
-        self._blocks: dict[str, dict[Key, tuple[Counts, str, str]]] = {}
+        self._families = {name: Written() for name in FAMILIES}
 
     def text(self, values: Mapping[str, Mapping[Key, float]], counts: Mapping[str, Mapping[Key, Counts]]) -> bytes:
         """The text format. Only what is in one of the two is shown."""
@@ -38,38 +49,47 @@ class Exposition:
         *,
         openmetrics: bool,
     ) -> bytes:
-        parts: list[str] = []
+        parts: list[bytes] = []
         for name, family in FAMILIES.items():
-            if name in values:
-                parts += (_head(family, openmetrics), self._samples(family, values[name]))
-            elif name in counts:
-                parts += (_head(family, openmetrics), self._histograms(family, counts[name], openmetrics))
-        return "".join(parts).encode()
-
-    def _samples(self, family: Family, values: Mapping[Key, float]) -> str:
-        kept = self._lines.setdefault(family.name, {})
-        for key, value in values.items():
-            line = kept.get(key)
-            if line is None:
-                kept[key] = (value, f"{family.shown}{_braced(_labels(family, key))} {floatToGoString(value)}\n")
-            elif line[0] != value:
-                kept[key] = (value, f"{line[1].rpartition(' ')[0]} {floatToGoString(value)}\n")
-        if len(kept) > len(values):
-            self._lines[family.name] = kept = {key: kept[key] for key in values}
-        return "".join([kept[key][1] for key in values])
-
-    def _histograms(self, family: Family, values: Mapping[Key, Counts], openmetrics: bool) -> str:
-        kept = self._blocks.setdefault(family.name, {})
-        for key, value in values.items():
-            block = kept.get(key)
-            if block is None or block[0] is not value:
-                kept[key] = (value, *_blocks(family, key, value))
-        return "".join([kept[key][2] if openmetrics else kept[key][1] for key in values])
+            written, shown = self._families[name], values.get(name, counts.get(name))
+            if shown is None:
+                continue
+            if shown is not written.shown:
+                _renew(written, family, shown)
+            parts += (_head(family, openmetrics), written.texts[openmetrics])
+        return b"".join(parts)
 
 
-def _head(family: Family, openmetrics: bool) -> str:
+def _renew(written: Written, family: Family, shown: Mapping[Key, Any]) -> None:
+    lines, told = written.lines, []
+    if family.kind == "histogram":
+        for key, value in shown.items():
+            line = lines.get(key)
+            if line is None or line[0] is not value:
+                lines[key] = line = (value, *_blocks(family, key, value))
+            told.append(line)
+    else:
+        for key, value in shown.items():
+            line = lines.get(key)
+            if line is None or line[0] != value:
+                start = line[2] if line else f"{family.shown}{_braced(_labels(family, key))} "
+                lines[key] = line = (value, f"{start}{_number(value)}\n", start)
+            told.append(line)
+    if len(lines) > len(shown):
+        written.lines = {key: lines[key] for key in shown}
+    plain = "".join([line[1] for line in told]).encode()
+    other = "".join([line[2] for line in told]).encode() if family.kind == "histogram" else plain
+    written.shown, written.texts = shown, (plain, other)
+
+
+def _number(value: float) -> str:
+    """As prometheus-client writes it, which for most numbers is as Python does."""
+    return repr(float(value)) if -1e6 < value < 1e6 else floatToGoString(value)
+
+
+def _head(family: Family, openmetrics: bool) -> bytes:
     name = family.name if openmetrics else family.shown
-    return f"# HELP {name} {family.says}\n# TYPE {name} {family.kind}\n"
+    return f"# HELP {name} {family.says}\n# TYPE {name} {family.kind}\n".encode()
 
 
 def _labels(family: Family, key: Key) -> list[str]:
@@ -86,11 +106,11 @@ def _blocks(family: Family, key: Key, value: Counts) -> tuple[str, str]:
     told: list[str] = []
     for bucket, (bound, count) in enumerate(zip(bounds, accumulate(value.counts), strict=True)):
         bucketed = _braced([*before, f'le="{bound}"', *after])
-        line = f"{name}_bucket{bucketed} {floatToGoString(count)}"
+        line = f"{name}_bucket{bucketed} {_number(count)}"
         plain.append(f"{line}\n")
         told.append(f"{line}{_exemplar(value.exemplars.get(str(bucket)))}\n")
     rest = _braced(labels)
-    end = f"{name}_count{rest} {floatToGoString(sum(value.counts))}\n{name}_sum{rest} {floatToGoString(value.total)}\n"
+    end = f"{name}_count{rest} {_number(sum(value.counts))}\n{name}_sum{rest} {_number(value.total)}\n"
     return "".join([*plain, end]), "".join([*told, end])
 
 
@@ -98,7 +118,7 @@ def _exemplar(told: Any) -> str:
     if not told:
         return ""
     episode_id, value, moment = told
-    return f' # {{episode_id="{_escaped(episode_id)}"}} {floatToGoString(value)} {float(moment)}'
+    return f' # {{episode_id="{_escaped(episode_id)}"}} {_number(value)} {float(moment)}'
 
 
 def _braced(labels: list[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from itertools import product
 from typing import Any
 
 from orchestrator.domain.device import Health
@@ -16,6 +17,8 @@ from orchestrator.store.scrape import Group, Present, Seen
 from orchestrator.web.rollups import Key
 
 Values = Mapping[Key, float]
+
+HEALTH = {health: str(health).lower() for health in Health}
 
 READINGS_MAX = timedelta(seconds=120)
 """Older readings say nothing of now."""
@@ -65,21 +68,17 @@ def _runners(seen: Present) -> Iterator[tuple[str, Values]]:
     for group in seen.episodes:
         leases[group.runner] += group.count if group.phase in LEASED else 0
     shown = {each.runner.name: shown_state(each.runner, leases[each.runner.name]) for each in seen.runners}
-    yield "matins_runner_info", {(each.runner.name, *each.told.info): 1 for each in seen.runners}
-    yield (
-        "matins_runner_state",
-        {(name, s): float(s == is_shown) for name, is_shown in shown.items() for s in SHOWN_STATES},
-    )
+    yield "matins_runner_info", {(each.runner.name, *each.told.info): 1.0 for each in seen.runners}
+    yield "matins_runner_state", {of: 1.0 if of[1] == shown[of[0]] else 0.0 for of in product(shown, SHOWN_STATES)}
+    health = {each.runner.name: HEALTH[each.runner.health] for each in seen.runners}
     yield (
         "matins_runner_health",
-        {(each.runner.name, str(h).lower()): float(each.runner.health is h) for each in seen.runners for h in Health},
+        {of: 1.0 if of[1] == health[of[0]] else 0.0 for of in product(health, HEALTH.values())},
     )
-    yield (
-        "matins_runner_quarantined",
-        {(each.runner.name, why): float(_reason(each) == why) for each in seen.runners for why in REASONS},
-    )
+    why = {each.runner.name: _reason(each) for each in seen.runners}
+    yield "matins_runner_quarantined", {of: 1.0 if of[1] == why[of[0]] else 0.0 for of in product(why, REASONS)}
     yield "matins_runner_slots", {key: number for each in seen.runners for key, number in _slots(each)}
-    last = {(each.runner.name,): each.runner.last_seen.timestamp() for each in seen.runners if each.runner.last_seen}
+    last = {(each.runner.name,): each.last_seen.timestamp() for each in seen.runners if each.last_seen}
     yield "matins_runner_last_seen_timestamp_seconds", last
     settled = {(each.runner.name,): each.settled_until.timestamp() for each in seen.runners if each.settled_until}
     yield "matins_settled_timestamp_seconds", settled
