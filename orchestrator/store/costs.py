@@ -110,7 +110,8 @@ def cost_sums(session: Session, wanted: CostFilter, by: By) -> Iterator[Entry]:
 
 
 def judged_sums(session: Session, wanted: CostFilter, by: By) -> dict[str, Judged]:
-    """By group; none where it is of phases, which no verdict belongs to: then all stand under ""."""
+    """By group; none where it is of phases, which no verdict belongs to: then all stand under "". Only of episodes that
+    the ledger knows: a signal whose cost it lacks would make the others cheap."""
     group: Any = {
         "day": _day(session, EpisodeRow.ended_at),
         "campaign": CampaignRow.name,
@@ -176,6 +177,7 @@ def _of_episodes(wanted: CostFilter) -> list[Any]:
         col(EpisodeRow.kind) == str(EpisodeKind.EPISODE),
         col(EpisodeRow.result).is_not(None),
         *_within(EpisodeRow.ended_at, wanted),
+        col(EpisodeRow.id).in_(select(CostRow.episode_id).where(*of_ledger(wanted))),
     ]
     if wanted.runner:
         where.append(col(EpisodeRow.runner) == wanted.runner)

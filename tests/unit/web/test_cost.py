@@ -121,7 +121,13 @@ def test_what_was_spent_without_a_signal_has_no_price_per_signal(api: TestClient
 
 def test_a_measurement_of_another_episode_is_no_signal(api: TestClient, ledger: Rig) -> None:
     episode(ledger, "again", "replay:finisher", result=VALID | {"reused_from": "good"})
+    line(ledger, 0.0, episode_id="again", attempt_id="again-1", phase="build", kind="hardware", seconds=1.0)
     assert (ask(api)["signals"], ask(api)["episodes"]) == (1, 3)
+
+
+def test_a_signal_from_before_there_was_a_ledger_makes_no_other_cheap(api: TestClient, ledger: Rig) -> None:
+    episode(ledger, "old", "replay:finisher", result=VALID)
+    assert (ask(api)["signals"], ask(api)["usd_per_signal"]) == (1, 10.5)
 
 
 def test_a_verdict_that_was_made_anew_counts(api: TestClient, ledger: Rig) -> None:
