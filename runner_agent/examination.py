@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from runner_agent import detach, doctor, nic, programs, suspend, wake_setup
+from runner_agent import clock, detach, doctor, locks, nic, programs, suspend, wake_setup
 from runner_agent.doctor import Energy
 from runner_agent.home import Home
 from runner_agent.instruments import Look
@@ -18,6 +18,7 @@ from runner_agent.protocol import DoctorAnswer, DoctorRequest, Hello, MalformedM
 from runner_agent.refusal import Refused
 
 LOOK_LIMIT_S = 20.0
+QUIET_MOST_S = 30.0
 DMI = Path("/sys/class/dmi/id")
 
 
@@ -51,7 +52,11 @@ def examine(
 
 
 def energy(home: Home, agent_file: Path) -> Energy:
-    """What counts energy here, asked in a process of its own: a driver that hangs does not hang the doctor."""
+    """What counts energy here, asked in a process of its own. Where the one that samples hangs, so would another."""
+    quiet_s = _quiet_s(home)
+    if quiet_s > QUIET_MOST_S:
+        who = f"process {locks.holder(home.meter_lock) or 'unknown'}, which samples,"
+        return Energy(silent=f"{who} has written nothing for {quiet_s:.0f} s")
     argv = (os.path.realpath(sys.executable), "-I", "-S", str(agent_file), "meter", "--look", "--home", str(home.root))
     told = programs.ask(argv, LOOK_LIMIT_S)
     try:
@@ -62,6 +67,14 @@ def energy(home: Home, agent_file: Path) -> Energy:
         return Energy(silent=f"its instruments could not be asked: {told.complaint}")
     counted = tuple(count.name for count in look.counts)
     return Energy(counted=counted, whole=look.whole, problem=look.problem, closed=look.closed)
+
+
+def _quiet_s(home: Home) -> float:
+    """For how long the sampler has been silent; 0 where there is none."""
+    try:
+        return clock.epoch_s() - home.meter.stat().st_mtime if locks.is_held(home.meter_lock) else 0.0
+    except OSError:
+        return 0.0
 
 
 def offset_s(now: str, here_s: float) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -10,7 +11,7 @@ import pytest
 
 from orchestrator.machines import agent_file
 from orchestrator.machines.fake_parts import HELLO
-from runner_agent import doctor, examination
+from runner_agent import doctor, examination, locks
 from runner_agent.detach import Surroundings
 from runner_agent.doctor import Energy, Facts
 from runner_agent.home import Home
@@ -127,6 +128,17 @@ def test_the_instruments_are_asked_in_a_process_of_their_own(tmp_path: Path) -> 
     found = examination.energy(Home(tmp_path), agent)
     assert (found.whole, found.silent) == (True, "")
     assert "could not be asked" in examination.energy(Home(tmp_path), tmp_path / "absent.pyz").silent
+
+
+def test_a_sampler_that_hangs_is_named_and_nobody_else_is_sent_after_it(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.meter.touch()
+    os.utime(home.meter, (1, 1))
+    handle = locks.take(home.meter_lock)
+    locks.sign(handle)
+    assert f"process {os.getpid()}, which samples" in examination.energy(home, tmp_path / "absent.pyz").silent
+    locks.release(handle)
+    assert "could not be asked" in examination.energy(home, tmp_path / "absent.pyz").silent
 
 
 def test_clocks_are_compared_where_the_asker_tells_its_time() -> None:
