@@ -1,12 +1,16 @@
 """Every expression of every panel, and of every rule, asked of a real Prometheus that scrapes the real service with a
-history and a live episode, a node_exporter and a celery-exporter."""
+history and a live episode, a node_exporter and a celery-exporter; and alerts that fire there and clear."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
+from orchestrator.domain.health import Finding
+from orchestrator.store.health import move_health
 from tests.integration.observing.boards import questions
+from tests.integration.observing.history import AWAY
 from tests.integration.observing.stage import LIVE, Stage
 from tests.observers import Prometheus
 from tests.orchestrator import wait_for
@@ -58,3 +62,28 @@ def test_every_rule_names_what_exists_and_what_is_recorded_has_values(stage: Sta
     evaluated = [rule for group in prometheus.get("rules")["groups"] for rule in group["rules"]]
     assert {rule["name"] for rule in evaluated} == set(rules())
     assert [rule for rule in evaluated if rule["health"] == "err"] == []
+
+
+def fires(stage: Stage, alert: str, **labels: str) -> bool:
+    """Whether it does for all of these labels."""
+    return any(labels.items() <= one.items() for one in stage.prometheus.alerts().get(alert, ()))
+
+
+def test_a_quarantine_fires_until_an_operator_takes_the_machine_back(stage: Stage) -> None:
+    alert = {"alert": "MatinsRunnerQuarantined", "runner": AWAY, "reason": "drifted"}
+    assert not fires(stage, **alert)
+    with stage.store.writing() as session:
+        move_health(session, AWAY, Finding.DRIFTED, "it is slower than it was", datetime.now(UTC))
+    wait_for(lambda: fires(stage, **alert), 30, stage.tail)
+    assert stage.matins.matins("runner", "resume", AWAY).returncode == 0
+    wait_for(lambda: not fires(stage, **alert), 30, stage.tail)
+
+
+def test_a_service_that_is_gone_fires_until_it_is_back(stage: Stage) -> None:
+    stage.matins.api.stop()
+    try:
+        wait_for(lambda: fires(stage, "MatinsDown", job="matins"), 30, stage.tail)
+    finally:
+        stage.matins.api.start()
+    wait_for(stage.matins.ready, 60, stage.tail)
+    wait_for(lambda: not fires(stage, "MatinsDown"), 30, stage.tail)
