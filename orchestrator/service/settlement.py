@@ -10,8 +10,9 @@ from orchestrator.store.settling import due_runners, settle_runner
 
 log = structlog.get_logger()
 
-RUNNERS_MOST = 20
-"""In one tick: a settlement takes milliseconds, and the plan does not wait for all of a fleet."""
+RUNNERS_MOST = 5
+"""In one tick: a settlement takes ten milliseconds, and the plan does not wait for a fleet of them. What is due longest
+comes first, so a fleet of a thousand machines awake is settled in turn, each every few minutes."""
 
 
 def settle(services: Services) -> int:

@@ -23,7 +23,7 @@ from orchestrator.store.timeline import UNCOSTED, tenures, timeline, uncosted
 OVER = timedelta(seconds=2)
 LIVING = timedelta(seconds=15)
 AT_REST = timedelta(seconds=60)
-ASLEEP = timedelta(seconds=300)
+ASLEEP = timedelta(seconds=900)
 """How old a settlement becomes: of a runner with an attempt that has ended and is not wholly in the ledger, with one
 that lives, with none, and of one that sleeps."""
 

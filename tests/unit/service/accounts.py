@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import update
 
+from orchestrator.store.settling import settle_runner
 from orchestrator.store.tables import CostRow, EpisodeRow, RunnerRow, SpanRow, TotalRow
 from orchestrator.store.totals import key
 from runner_agent.protocol import Meter
@@ -72,6 +73,12 @@ class AccountRig(Rig):
 def price(rig: Sight) -> None:
     with rig.store.writing() as session:
         session.execute(update(RunnerRow).values(prices=PRICES))
+
+
+def settle_now(rig: Sight, runner: str = "local") -> bool:
+    """Though it is not due."""
+    with rig.store.writing() as session:
+        return settle_runner(session, runner)
 
 
 def spans(rig: Sight, runner: str = "local") -> list[SpanRow]:

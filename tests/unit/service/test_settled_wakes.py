@@ -12,7 +12,7 @@ from orchestrator.machines.fake import FakeLink
 from orchestrator.machines.fake_senses import FakeSenses
 from orchestrator.machines.wake_probe import Sighting
 from orchestrator.store.tables import CostRow, RunnerRow
-from tests.unit.service.accounts import PRICES, all_time_is_accounted, charged, total, usd
+from tests.unit.service.accounts import PRICES, all_time_is_accounted, charged, settle_now, total, usd
 from tests.unit.service.parts import Clock
 from tests.unit.service.rig import Toy
 from tests.unit.service.sleepers import SleepingRig
@@ -97,8 +97,9 @@ def test_a_wake_for_an_episode_that_nobody_wants_any_more_is_waste(rig: Sleeping
 
 
 def test_a_machine_asleep_costs_what_it_draws_asleep(rig: SleepingRig) -> None:
-    watch(rig, 30)
+    watch(rig, 5)
+    settle_now(rig, "a")
     asleep = [row for row in rig.rows(CostRow) if row.phase == "asleep"]
-    assert sum(row.seconds for row in asleep) > 500
+    assert sum(row.seconds for row in asleep) > 90
     assert sum(row.joules for row in asleep) == pytest.approx(3.6 * sum(row.seconds for row in asleep))
     all_time_is_accounted(rig)

@@ -13,7 +13,6 @@ from sqlmodel import col
 from orchestrator.service import fleet_ops
 from orchestrator.service.again import rescore, retry
 from orchestrator.service.settlement import settle
-from orchestrator.store.settling import settle_runner
 from orchestrator.store.tables import AttemptRow, CostRow, EnergyRow, RunnerRow, SpanRow, WatchRow
 from tests.unit.service.accounts import (
     SECOND_USD,
@@ -21,6 +20,7 @@ from tests.unit.service.accounts import (
     all_time_is_accounted,
     charged,
     joules,
+    settle_now,
     total,
     totals,
     usd,
@@ -117,12 +117,10 @@ def test_attempts_side_by_side_share_the_machine(rig: AccountRig) -> None:
 def test_settling_twice_or_by_two_changes_nothing(rig: AccountRig) -> None:
     launched(rig)
     rig.watch(100)
-    with rig.store.writing() as session:
-        settle_runner(session, "local")
+    settle_now(rig)
     before = money(rig)
     assert before
-    with rig.store.writing() as session:
-        assert not settle_runner(session, "local")
+    assert not settle_now(rig)
     rig.restart()
     settle(rig.services)
     assert money(rig) == before
@@ -135,8 +133,7 @@ def test_however_often_it_is_settled_the_sums_are_the_same(the_toy: Toy, tmp_pat
         rig.tick()
         rig.observe()
         rig.watch(600, step_s)
-        with rig.store.writing() as session:
-            settle_runner(session, "local")
+        settle_now(rig)
         all_time_is_accounted(rig)
         sums.append(sum(row.seconds for row in rig.rows(CostRow)))
     assert sums[0] == pytest.approx(sums[1])
@@ -278,13 +275,13 @@ def test_a_runner_that_is_removed_keeps_its_ledger_and_costs_no_more(rig: Accoun
 def test_what_a_meter_counted_is_measured_to_the_joule(rig: AccountRig) -> None:
     rig.tick()
     rig.observe()
-    rig.watch(300, 5, doing=lambda: rig.meter(500.0, whole=True))
+    rig.watch(150, 5, doing=lambda: rig.meter(500.0, whole=True))
     measured = joules(rig, label="measured")
     settled = rig.runner().settled_until
     left = [row for row in rig.rows(EnergyRow) if row.ended_at > settled]
     counted = sum(row.joules for row in left) + measured
     # The first count says from when on.
-    assert counted == pytest.approx(500.0 * 59, rel=1e-6)
+    assert counted == pytest.approx(500.0 * 29, rel=1e-6)
     assert measured > 0 and len(left) < 15
     assert total(rig, "matins_runner_energy_joules", runner="local", source="measured") == pytest.approx(measured)
     all_time_is_accounted(rig)
