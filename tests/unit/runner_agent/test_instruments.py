@@ -7,13 +7,14 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from runner_agent import metering, power_hook
+from runner_agent import metering, power_hook, sensors
 from runner_agent.instruments import Instruments, Look
 from runner_agent.meter import Count
 from runner_agent.nvml import Nvml
@@ -158,6 +159,16 @@ def test_a_hook_that_hangs_or_lies_says_what_is_wrong_with_it(tmp_path: Path, sc
     assert hook.read(0.0) is None
     assert FAILS[script] in hook.problem
     assert str(tmp_path / "hook") in hook.problem
+
+
+def test_what_a_hook_leaves_behind_ends_with_it(tmp_path: Path) -> None:
+    hook = Hook(program(tmp_path / "hook", f"sleep 1000 >&- & echo $! > {tmp_path}/left; echo watts=1"), LIMIT_S)
+    assert hook.read(0.0) == Count(name="plug", watts=1.0)
+    left = Path("/proc", (tmp_path / "left").read_text().strip(), "stat")
+    until_s = time.monotonic() + LIMIT_S
+    while sensors.word(left).rpartition(")")[2].split()[:1] not in ([], ["Z"]):
+        assert time.monotonic() < until_s, "it lives"
+        time.sleep(0.01)
 
 
 def test_where_the_hook_fails_nothing_else_stands_in_for_the_whole(tmp_path: Path) -> None:
