@@ -8,13 +8,14 @@ from itertools import product
 from typing import get_args
 
 from orchestrator.accounting.values import Kind
-from orchestrator.conditions import Condition
+from orchestrator.conditions import CONDITIONS, Condition
 from orchestrator.domain.reasons import MEANINGS
 from orchestrator.domain.runner import SHOWN_STATES
 from orchestrator.domain.wake import WakeStage
 from orchestrator.errors import LINK_ERRORS
 from orchestrator.scoring.verdict import ItemStatus
 from orchestrator.service.summary import USAGE
+from orchestrator.store.messages import RESULTS as MESSAGE_RESULTS
 from orchestrator.store.messages import RESULTS as TOLD
 from orchestrator.web.rollups import Key
 from runner_agent.protocol import STAGES, StageResult
@@ -57,6 +58,7 @@ def known_counters(census: Census) -> Iterator[tuple[str, Iterable[Key]]]:
     yield "matins_artifact_pulls", product(("ok", "failed"))
     yield "matins_cost_usd", product(get_args(Kind), ("", *agents))
     yield "matins_waste_usd", product(WASTE)
+    yield "matins_notifications", product(map(str, CONDITIONS), MESSAGE_RESULTS)
     yield "matins_notifications", product(map(str, Condition), TOLD)
 
 

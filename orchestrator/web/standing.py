@@ -31,7 +31,7 @@ QUARANTINES = {
 }
 REASONS = ("wakes-failed", "drifted", "canary-failed", "other")
 
-ACTS = ("launch", "checks", "cancel", "collect", "salvage", "score", "acknowledge", "wake", "suspend")
+ACTS = ("launch", "checks", "cancel", "collect", "salvage", "score", "acknowledge", "wake", "suspend", "notify")
 
 OF_A_GPU = {
     "matins_gpu_clock_hertz": "clock_hz",
@@ -50,9 +50,10 @@ def standing(seen: Present, now: datetime) -> Iterator[tuple[str, Values]]:
     yield "matins_ticks", {(): seen.ticks}
     last = {(): seen.watched_until.timestamp()} if seen.watched_until else {}
     yield "matins_last_tick_timestamp_seconds", last
-    yield "matins_acts_pending", {(kind,): seen.acts[kind][0] if kind in seen.acts else 0 for kind in ACTS}
-    ages = {kind: (now - oldest).total_seconds() for kind, (_, oldest) in seen.acts.items()}
-    yield "matins_act_oldest_age_seconds", {(kind,): max(0.0, ages.get(kind, 0.0)) for kind in ACTS}
+    none = {(kind,): 0.0 for kind in ACTS}
+    yield "matins_acts_pending", {**none, **{(kind,): count for kind, (count, _) in seen.acts.items()}}
+    ages = {(kind,): max(0.0, (now - oldest).total_seconds()) for kind, (_, oldest) in seen.acts.items()}
+    yield "matins_act_oldest_age_seconds", {**none, **ages}
 
 
 def open_seconds(seen: Present) -> dict[Key, float]:
@@ -135,4 +136,4 @@ def _queue(seen: Present, now: datetime) -> Iterator[tuple[str, Values]]:
 
 
 def _age_s(group: Group, now: datetime) -> float:
-    return (now - group.oldest).total_seconds()
+    return max(0.0, (now - group.oldest).total_seconds())
