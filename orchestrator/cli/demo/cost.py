@@ -18,7 +18,7 @@ SETTLED_WITHIN_S = 120.0
 SAYS = (
     f"What that cost, at prices that are examples: {PRICE_PER_HOUR:.2f} USD for an hour of this machine and "
     f"{PRICE_PER_KWH:.2f} USD for a kWh; {WATTS['busy']:g} W busy and {WATTS['idle']:g} W idle, or {WATTS['rest']:g} W "
-    "beside what is measured."
+    "beside what is measured. Tokens cost what the recordings tell."
 )
 
 

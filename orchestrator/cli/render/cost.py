@@ -10,6 +10,7 @@ from orchestrator.cli.render import values
 from orchestrator.cli.render.tables import Column
 
 J_PER_KWH = 3.6e6
+SMALLEST = 0.0001
 S_PER_H = 3600.0
 KINDS = ("hardware", "energy", "idle", "wake", "tokens")
 WENT = {
@@ -162,7 +163,9 @@ def _otherwise(each: Alternative) -> str:
 
 
 def usd(amount: float) -> str:
-    """Four digits behind the point where the amount is small."""
+    """Four digits behind the point where the amount is small; what is smaller still is not shown as nothing."""
+    if 0 < amount < SMALLEST:
+        return f"<{SMALLEST}"
     return f"{amount:.4f}" if abs(amount) < 10 else f"{amount:,.2f}"
 
 
@@ -171,6 +174,8 @@ def _amount(amount: float) -> str:
 
 
 def _quantity(amount: float, digits: int) -> str:
+    if 0 < amount < 10**-digits:
+        return f"<{10**-digits:.{digits}f}"
     return f"{amount:,.{digits}f}" if amount else values.NONE
 
 

@@ -124,6 +124,11 @@ def test_what_was_spent_on_nothing_has_no_table(capsys: pytest.CaptureFixture[st
     assert out.strip() == "nothing was spent"
 
 
+def test_a_small_amount_is_not_shown_as_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    part = {"kind": "energy", "label": "estimated", "usd": 0.00001, "joules": 100.0}
+    assert "energy estimated <0.0001 0 % <0.0001 <0.0001 -" in squeezed(shown(capsys, parts=[part]))
+
+
 def test_machines_without_prices_are_told_how_they_get_some(capsys: pytest.CaptureFixture[str]) -> None:
     assert "have no prices: `matins runner add` takes --price-per-hour" in shown(capsys, usd=0.0, seconds=60.0)
     assert "no prices" not in shown(capsys, seconds=60.0)
