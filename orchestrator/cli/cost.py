@@ -102,7 +102,7 @@ class Report:
     went: dict[str, float]
     waste: tuple[Wasted, ...]
     groups: tuple[Group, ...]
-    wakes: Wakes
+    wakes: Wakes | None
     tokens: Tokens
     overhead: dict[str, float] = field(default_factory=dict)
     alternatives: tuple[Alternative, ...] = ()

@@ -33,9 +33,9 @@ def cost_report(services: Services, wanted: CostFilter, by: By) -> Json:
         refuse_unknown(session, wanted)
         entries = list(cost_sums(session, wanted, by))
         judged = judged_sums(session, wanted, by)
-        ready, failed = wake_counts(session, wanted)
         unsettled = unsettled_attempts(session, wanted)
-        # What nobody held is of machines, and of no campaign or agent.
+        # What nobody held, and wakes, are of machines, and of no campaign or agent.
+        wakes = None if wanted.of_episodes else wake_counts(session, wanted)
         whole = () if wanted.of_episodes else machines(session, wanted)
     signals = {name: each.signals for name, each in judged.items()}
     found = report(entries, by=by, signals=sum(signals.values()), group_signals=signals)
@@ -45,7 +45,7 @@ def cost_report(services: Services, wanted: CostFilter, by: By) -> Json:
         **asdict(found),
         "episodes": sum(each.episodes for each in judged.values()),
         "unsettled": unsettled,
-        "wakes": {"ready": ready, "failed": failed},
+        "wakes": wakes and {"ready": wakes[0], "failed": wakes[1]},
         "tokens": _tokens(judged.values()),
         "alternatives": [asdict(each) for each in otherwise],
     }

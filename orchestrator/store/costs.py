@@ -137,7 +137,7 @@ def judged_sums(session: Session, wanted: CostFilter, by: By) -> dict[str, Judge
 
 
 def wake_counts(session: Session, wanted: CostFilter) -> tuple[int, int]:
-    """Wakes that ended ready, and that failed, whoever they were for."""
+    """Wakes that ended ready, and that failed: of machines, whoever they were for."""
     failed = col(WakeRow.failed_stage).is_not(None)
     sums = (func.sum(case((failed, 0), else_=1)), func.sum(case((failed, 1), else_=0)))
     where = _within(WakeRow.ended_at, wanted)

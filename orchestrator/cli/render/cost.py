@@ -57,7 +57,7 @@ def tables(found: Report) -> Iterator[Table]:
 
 def tail(found: Report) -> Iterator[str]:
     yield ""
-    if found.wakes.ready or found.wakes.failed:
+    if found.wakes and (found.wakes.ready or found.wakes.failed):
         yield f"Wakes: {found.wakes.ready} ready, {found.wakes.failed} failed."
     yield from _tokens(found)
     if found.alternatives:

@@ -157,6 +157,7 @@ def test_wakes_are_counted(api: TestClient, ledger: Rig) -> None:
             session.add(WakeRow(**wake, failed_stage=failed))
     assert ask(api)["wakes"] == {"ready": 2, "failed": 1}
     assert ask(api, since="2026-11-21")["wakes"] == {"ready": 0, "failed": 0}
+    assert ask(api, agent="replay:idler")["wakes"] is None, "a wake is of a machine"
 
 
 def test_an_empty_ledger_has_a_report(api: TestClient, rig: Rig) -> None:
