@@ -11,13 +11,14 @@ MOST_AT_ONCE = timedelta(days=1)
 
 
 def settle_until(
-    start: datetime, watched: datetime, *, last_seen: datetime | None, living: bool, metered: datetime | None
+    start: datetime, watched: datetime, *, last_seen: datetime | None, awaited: bool, metered: datetime | None
 ) -> datetime:
-    """At least `start`, where the last settlement ended. Nobody knows more than what was watched; and of a machine with
-    `living` attempts on it only what it had told when it was `last_seen`: their journals come with its reports.
-    `metered`: how far its meters have counted, if it has any."""
+    """At least `start`, where the last settlement ended. Nobody knows more than what was watched; and of a machine that
+    is `awaited`, since it is awake or has living attempts, only what it had told when it was `last_seen`: journals and
+    meters come with its reports, also those of a time in which no orchestrator ran. `metered`: how far its meters have
+    counted, if it has any."""
     ends = [watched, start + MOST_AT_ONCE]
-    if living:
+    if awaited:
         ends.append(last_seen or start)
     if metered is not None and watched - metered < METERS_LAG:
         ends.append(metered)

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 from orchestrator.accounting.due import settle_until
 from orchestrator.accounting.settle import settle
 from orchestrator.accounting.tenure import Tenure
-from orchestrator.domain.runner import Operation
+from orchestrator.domain.runner import Operation, Power, Service
 from orchestrator.store.changes import rows_changed
 from orchestrator.store.convert import to_runner
 from orchestrator.store.ledger import add_lines, close_attempt
@@ -41,7 +41,8 @@ def due_runners(session: Session, most: int) -> Sequence[str]:
     living = col(RunnerRow.name).in_(select(AttemptRow.runner).where(col(AttemptRow.ended).is_(None)))
     of_runner = (col(AttemptRow.runner) == col(RunnerRow.name), col(AttemptRow.ended).is_not(None), UNCOSTED)
     over = exists().where(*of_runner)
-    told = or_(~living, and_(col(RunnerRow.last_seen).is_not(None), col(RunnerRow.last_seen) > until))
+    awake_now = and_(col(RunnerRow.power) == str(Power.AWAKE), col(RunnerRow.service) != str(Service.RETIRED))
+    told = or_(~or_(living, awake_now), and_(col(RunnerRow.last_seen).is_not(None), col(RunnerRow.last_seen) > until))
     awake = col(SpanRow.draw).in_(("awake", "away"))
     due = or_(
         until.is_(None),
@@ -66,8 +67,8 @@ def settle_runner(session: Session, name: str) -> bool:
     if start is None or (row.settled_until is None and not _set_aside(session, name, start)):
         return False
     attempts = uncosted(session, name)
-    living = any(attempt.ended is None for attempt in attempts)
-    end = settle_until(start, watched, last_seen=row.last_seen, living=living, metered=metered_until(row))
+    awaited = _is_awake(row) or any(attempt.ended is None for attempt in attempts)
+    end = settle_until(start, watched, last_seen=row.last_seen, awaited=awaited, metered=metered_until(row))
     held = tenures(session, row, attempts)
     over = [each for each, tenure in zip(attempts, held, strict=True) if _is_over(each, tenure, end)]
     if (end == row.settled_until and not over) or not _move(session, row, start, end):
@@ -78,6 +79,10 @@ def settle_runner(session: Session, name: str) -> bool:
     for attempt in over:
         close_attempt(session, attempt)
     return True
+
+
+def _is_awake(row: RunnerRow) -> bool:
+    return row.power == Power.AWAKE and row.service != Service.RETIRED
 
 
 def _is_over(attempt: AttemptRow, tenure: Tenure, settled_until: datetime) -> bool:

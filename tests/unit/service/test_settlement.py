@@ -148,6 +148,19 @@ def test_what_nobody_watched_is_estimated(rig: AccountRig) -> None:
     all_time_is_accounted(rig)
 
 
+def test_but_what_its_meter_tells_of_that_time_later_is_measured(rig: AccountRig) -> None:
+    rig.tick()
+    rig.observe()
+    rig.watch(60, doing=lambda: rig.meter(2000.0, whole=True))
+    rig.clock.advance(3600)
+    rig.meter(360_000.0, whole=True)
+    rig.restart()
+    rig.watch(80)
+    assert charged(rig, phase="away")["away"] >= 3600
+    assert joules(rig, phase="away", label="measured") == pytest.approx(360_000, rel=0.02)
+    assert joules(rig, phase="away", label="estimated") < 36 * 60
+
+
 # Machines out of reach.
 
 

@@ -42,6 +42,7 @@ def report(step: int, ahead: timedelta = timedelta(), epoch: str = "m1") -> Repo
 def take(session: Session, said: Report, now: datetime) -> RunnerRow:
     row = session.get_one(RunnerRow, "local")
     record_meters(session, row, said, now)
+    row.last_seen = now
     session.add(row)
     session.flush()
     return row
