@@ -18,11 +18,14 @@ from orchestrator.web.rollups import Counts, Key
 @dataclass
 class Written:
     """A family as it was written last. `shown`: the very mapping that it was written from, which nobody changes: a
-    family is written anew from another one. `lines`: per series its value and its text, for a histogram without and
-    with exemplars, else the text and how it begins. `texts`: of all its series, likewise."""
+    family is written anew from another one. Per series, in its order: key, value, text, and for a histogram the text
+    with exemplars, else how the text begins. `texts`: of all series, without and with exemplars."""
 
     shown: Mapping[Key, Any] | None = None
-    lines: dict[Key, tuple[Any, str, str]] = field(default_factory=dict[Key, tuple[Any, str, str]])
+    keys: list[Key] = field(default_factory=list[Key])
+    values: list[Any] = field(default_factory=list[Any])
+    plain: list[str] = field(default_factory=list[str])
+    other: list[str] = field(default_factory=list[str])
     texts: tuple[bytes, bytes] = (b"", b"")
 
 
@@ -61,25 +64,29 @@ class Exposition:
 
 
 def _renew(written: Written, family: Family, shown: Mapping[Key, Any]) -> None:
-    lines, told = written.lines, []
-    if family.kind == "histogram":
-        for key, value in shown.items():
-            line = lines.get(key)
-            if line is None or line[0] is not value:
-                lines[key] = line = (value, *_blocks(family, key, value))
-            told.append(line)
-    else:
-        for key, value in shown.items():
-            line = lines.get(key)
-            if line is None or line[0] != value:
-                start = line[2] if line else f"{family.shown}{_braced(_labels(family, key))} "
-                lines[key] = line = (value, f"{start}{_number(value)}\n", start)
-            told.append(line)
-    if len(lines) > len(shown):
-        written.lines = {key: lines[key] for key in shown}
-    plain = "".join([line[1] for line in told]).encode()
-    other = "".join([line[2] for line in told]).encode() if family.kind == "histogram" else plain
-    written.shown, written.texts = shown, (plain, other)
+    """Looking for each key in a dictionary would take longer than all else, and most often the keys are the same."""
+    keys, values = list(shown), list(shown.values())
+    if keys != written.keys:
+        _arrange(written, keys)
+    pairs = enumerate(zip(values, written.values, strict=True))
+    for at in [at for at, (value, before) in pairs if value is not before and value != before]:
+        if family.kind == "histogram":
+            written.plain[at], written.other[at] = _blocks(family, keys[at], values[at])
+        else:
+            start = written.other[at] or f"{family.shown}{_braced(_labels(family, keys[at]))} "
+            written.plain[at], written.other[at] = f"{start}{_number(values[at])}\n", start
+    plain = "".join(written.plain).encode()
+    told = "".join(written.other).encode() if family.kind == "histogram" else plain
+    written.shown, written.values, written.texts = shown, values, (plain, told)
+
+
+def _arrange(written: Written, keys: list[Key]) -> None:
+    """Series came or went: what was written of the others stays."""
+    lines = zip(written.values, written.plain, written.other, strict=True)
+    kept = dict(zip(written.keys, lines, strict=True))
+    told = [kept.get(key, (None, "", "")) for key in keys]
+    written.keys = keys
+    written.values, written.plain, written.other = ([line[part] for line in told] for part in range(3))
 
 
 def _number(value: float) -> str:
