@@ -16,7 +16,7 @@ from orchestrator.cli.demo.run import DemoOptions, run_demo
 from orchestrator.cli.errors import Failed, WrongInput
 from tests.components import need
 from tests.integration.cli.conftest import Matins
-from tests.integration.cli.fake_api import FakeApi
+from tests.integration.cli.fake_api import COST, FakeApi
 from tests.integration.cli.fake_demo import answer_submissions
 
 Demo = Callable[..., int]
@@ -92,6 +92,28 @@ def test_the_demo_shows_what_each_agent_is_worth_and_verifies_the_artifacts(
     ]
     assert f'url = "{home}/demo/decode-workspace"' in submitted["bundle"]["text"]
     assert [runner["name"] for runner in api.runners] == ["local"]
+
+
+def test_the_demo_ends_with_what_a_signal_cost_once_that_is_settled(
+    demo: Demo, api: FakeApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = iter([{**COST, "unsettled": 2}, COST])
+    api.override = lambda _method, path: (200, next(answers)) if path == "/api/v1/cost" else None
+    assert demo() == 0
+    out = capsys.readouterr().out
+    said = out.index("What that cost, at prices that are examples: 0.50 USD for an hour of this machine")
+    assert said < out.index("0.5000 USD for 4 signals: 0.1250 USD per signal")
+    assert "not settled" not in out
+    (added,) = [body for method, path, body in api.asked if (method, path) == ("POST", "/api/v1/runners")]
+    assert (added["price_per_hour"], added["watts"]["busy"]) == (0.5, 120.0)
+
+
+def test_of_a_runner_that_was_there_the_demo_says_no_prices(
+    demo: Demo, api: FakeApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.runners.append({"name": "local", "kind": "local", "state": "idle", "prices": {"hardware_usd_per_h": 2.0}})
+    assert demo() == 0
+    assert "examples" not in capsys.readouterr().out
 
 
 def test_a_second_demo_keeps_the_repository_and_the_runner(demo: Demo, api: FakeApi, home: Path) -> None:
