@@ -11,10 +11,13 @@ from sqlmodel import Session, col, select
 from orchestrator.accounting.energy import between
 from orchestrator.accounting.values import Metered
 from orchestrator.store.tables import EnergyRow, RunnerRow
-from runner_agent.protocol import Meter, Report, from_json, to_json
+from runner_agent.protocol import Meter, Report, ReportRequest, from_json, to_json
 
 COALESCE = timedelta(seconds=10)
 """Intervals that follow each other are one row until it is so long."""
+
+NEARLY_FULL = 0.9
+"""A journal is cut after a line."""
 
 AGREE = timedelta(seconds=5)
 """Clocks that differ by less are taken to agree: a report is under way for a moment."""
@@ -32,7 +35,8 @@ def record_meters(session: Session, row: RunnerRow, report: Report, now: datetim
         if counted is not None:
             _count(session, row, counted, ahead)
         kept = to_json(meter)
-    row.meter = {"ahead_s": ahead.total_seconds(), "meter": kept}
+    told = now.isoformat() if not _is_full(report) else (row.meter or {}).get("told_until")
+    row.meter = {"ahead_s": ahead.total_seconds(), "meter": kept, "told_until": told}
     if report.readings is not None and _is_plain(to_json(report.readings)):
         row.readings, row.readings_at = to_json(report.readings), now
 
@@ -46,6 +50,12 @@ def to_meter(row: RunnerRow) -> Meter | None:
     """The newest that it reported."""
     kept = (row.meter or {}).get("meter")
     return from_json(Meter, kept) if kept else None
+
+
+def told_until(row: RunnerRow) -> datetime | None:
+    """Up to when all that its journals hold is here: a report that is full may have left some of it out."""
+    told = (row.meter or {}).get("told_until")
+    return datetime.fromisoformat(told) if told else None
 
 
 def metered_until(row: RunnerRow) -> datetime | None:
@@ -97,6 +107,10 @@ def _moment(text: str) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo else None
+
+
+def _is_full(report: Report) -> bool:
+    return sum(len(chunk.data) for chunk in report.chunks) * 3 // 4 >= NEARLY_FULL * ReportRequest.max_bytes
 
 
 def _is_plain(data: object) -> bool:

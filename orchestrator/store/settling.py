@@ -15,7 +15,7 @@ from orchestrator.domain.runner import Operation, Power, Service
 from orchestrator.store.changes import rows_changed
 from orchestrator.store.convert import to_runner
 from orchestrator.store.ledger import add_lines, close_attempt
-from orchestrator.store.meters import metered_until
+from orchestrator.store.meters import metered_until, told_until
 from orchestrator.store.spans import first_watched, watched_until
 from orchestrator.store.tables import AttemptRow, EnergyRow, RunnerRow, SpanRow
 from orchestrator.store.timeline import UNCOSTED, tenures, timeline, uncosted
@@ -68,7 +68,7 @@ def settle_runner(session: Session, name: str) -> bool:
         return False
     attempts = uncosted(session, name)
     awaited = _is_awake(row) or any(attempt.ended is None for attempt in attempts)
-    end = settle_until(start, watched, last_seen=row.last_seen, awaited=awaited, metered=metered_until(row))
+    end = settle_until(start, watched, told=told_until(row), awaited=awaited, metered=metered_until(row))
     held = tenures(session, row, attempts)
     over = [each for each, tenure in zip(attempts, held, strict=True) if _is_over(each, tenure, end)]
     if (end == row.settled_until and not over) or not _move(session, row, start, end):

@@ -172,8 +172,9 @@ class RunnerRow(SQLModel, table=True):
     `wake` is the `domain.wake.WakeAttempt` under way. The other moments are those of `domain.power.PowerFacts`.
     `buffer_slots`: None where it follows from `agent_slots` (`domain.slots`).
     `devices`: by deviceUUID, what an operator or a judge said of a device (`convert.to_devices`). `canary_why`: why a
-    canary is due, empty if none is. `meter`: the newest `runner_agent.protocol.Meter` that it reported, `readings` the
-    newest `Readings`, which came at `readings_at`. `settled_until`: what it cost up to then is in the ledger."""
+    canary is due, empty if none is. `meter`: what reports said of its clock, its journals and its meter
+    (`store.meters`), `readings` the newest `runner_agent.protocol.Readings`, which came at `readings_at`.
+    `settled_until`: what it cost up to then is in the ledger."""
 
     __tablename__: ClassVar[Any] = "runner"
 

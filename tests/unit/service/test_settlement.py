@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,28 @@ def test_a_machine_out_of_reach_with_a_live_attempt_waits_to_be_settled(rig: Acc
     over(rig)
     assert charged(rig, episode_id=one)["session"] >= 600
     all_time_is_accounted(rig)
+
+
+def test_a_journal_that_a_full_report_left_out_is_waited_for(rig: AccountRig) -> None:
+    launched(rig, count=2)
+    rig.watch(20)
+    rig.cut()
+    rig.watch(60)
+    attempts = sorted(rig.runners["local"].attempts)
+    for attempt in attempts:
+        rig.tell(attempt, "stage-started", stage="session")
+        rig.runners["local"].log(attempt, "logs/build.log", b"x" * 1_000_000)
+    rig.heal()
+    rig.clock.advance(20)
+    rig.observe()
+    rig.tick()
+    before = rig.runner().settled_until
+    assert before is not None and rig.clock() - before > timedelta(seconds=60)
+    rig.watch(60)
+    after = rig.runner().settled_until
+    assert after is not None and rig.clock() - after < timedelta(seconds=60)
+    mine, theirs = (charged(rig, attempt_id=attempt)["session"] for attempt in attempts)
+    assert mine == pytest.approx(theirs)
 
 
 def test_one_without_attempts_is_taken_to_run_on(rig: AccountRig) -> None:
