@@ -89,7 +89,7 @@ def test_the_episode_gets_to_know_what_it_cost(rig: AccountRig) -> None:
     assert all(row.costed for row in rig.rows(AttemptRow))
 
 
-@pytest.mark.parametrize("skew_s", [0.0, 3600.0, -86400.0])
+@pytest.mark.parametrize("skew_s", [3600.0, -86400.0])
 def test_a_machine_whose_clock_is_wrong_is_settled_by_ours(rig: AccountRig, skew_s: float) -> None:
     rig.skew_s = skew_s
     one, attempt = launched(rig)
@@ -129,11 +129,11 @@ def test_settling_twice_or_by_two_changes_nothing(rig: AccountRig) -> None:
 
 def test_however_often_it_is_settled_the_sums_are_the_same(the_toy: Toy, tmp_path: Path) -> None:
     sums: list[float] = []
-    for step_s in (10, 40):
+    for step_s in (20, 50):
         rig = AccountRig(the_toy, tmp_path / f"by-{step_s}")
         rig.tick()
         rig.observe()
-        rig.watch(600, step_s)
+        rig.watch(300, step_s)
         settle_now(rig)
         all_time_is_accounted(rig)
         sums.append(sum(row.seconds for row in rig.rows(CostRow)))
@@ -171,12 +171,12 @@ def test_a_machine_out_of_reach_with_a_live_attempt_waits_to_be_settled(rig: Acc
     rig.watch(60)
     rig.cut()
     last_seen = rig.runner().last_seen
-    rig.watch(600)
+    rig.watch(200)
     assert rig.runner().settled_until == last_seen
     rig.heal()
     rig.watch(60)
     over(rig)
-    assert charged(rig, episode_id=one)["session"] >= 600
+    assert charged(rig, episode_id=one)["session"] >= 200
     all_time_is_accounted(rig)
 
 
@@ -214,13 +214,13 @@ def test_an_attempt_on_a_machine_declared_dead_cost_up_to_that_and_all_of_it_is_
     one, attempt = launched(rig)
     rig.watch(60)
     rig.cut()
-    rig.watch(300)
+    rig.watch(100)
     rig.declare_dead()
-    rig.watch(300)
+    rig.watch(80)
     (lost,) = rig.attempts(one)
     assert lost.costed and lost.ended == "runner-lost"
     paid = usd(rig, attempt_id=attempt)
-    assert paid >= 360 * SECOND_USD
+    assert paid >= 160 * SECOND_USD
     assert total(rig, "matins_waste_usd", reason="runner-lost") == pytest.approx(paid)
     all_time_is_accounted(rig)
 
@@ -327,8 +327,9 @@ def test_a_meter_that_fell_silent_is_replaced_by_what_is_configured(rig: Account
     rig.tick()
     rig.observe()
     rig.watch(100, doing=lambda: rig.meter(2000.0, whole=True))
-    rig.watch(600)
-    assert joules(rig, label="configured", phase="idle") > 36 * 300
+    rig.watch(200)
+    settle_now(rig)
+    assert joules(rig, label="configured", phase="idle") > 36 * 100
     assert rig.rows(EnergyRow) == []
 
 
