@@ -33,7 +33,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import String, cast, func, insert, literal, select, text, true, update
-from sqlmodel import Session, col
+from sqlmodel import Session
 
 from orchestrator.accounting.additions import Additions
 from orchestrator.accounting.counting import EndedEpisode, EndedWake, count_episode, count_wake
@@ -302,12 +302,8 @@ def _settle(additions: Additions) -> None:
 def _report(session: Session) -> None:
     """Every runner told its readings a moment ago."""
     now = datetime.now(UTC)
-    for name in NAMES:
-        session.execute(
-            update(RunnerRow)
-            .where(col(RunnerRow.name) == name)
-            .values(last_seen=now, settled_until=now, readings_at=now, readings=_readings())
-        )
+    told = {"last_seen": now, "settled_until": now, "readings_at": now}
+    session.execute(update(RunnerRow), [{"name": name, **told, "readings": _readings()} for name in NAMES])
     session.execute(update(WatchRow).values(at=now))
 
 
