@@ -25,7 +25,7 @@ ANSIBLE := .venv-ansible/.stamp
 BUILDBOT := .venv-buildbot/.stamp
 EXPORTER := .venv-exporter/.stamp
 
-.PHONY: help setup demo test unit integration e2e lab lint ansible ansible-lint format dashboards bench lock system-parts test-parts chaos clean
+.PHONY: help setup demo test unit integration e2e lab lint ansible ansible-lint format dashboards bench pictures lock system-parts test-parts chaos clean
 
 help: ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)$$/  make \1\t\2/' | expand -t 22
@@ -73,6 +73,9 @@ dashboards: $(DEVELOPMENT) ## write grafana/dashboards/*.json anew, from grafana
 # Only the pipeline is compared with Buildbot.
 bench: $(DEVELOPMENT) $(if $(filter-out pipeline,$(ONLY)),,$(BUILDBOT)) system-parts ## every benchmark, or ONLY=name
 	@for script in tests/bench/$(if $(ONLY),$(ONLY),[a-z]*).py; do $(BIN)/python "$$script"; done
+
+pictures: $(DEVELOPMENT) $(EXPORTER) test-parts ## draw docs/pictures/ from a service with a history, seen by Prometheus
+	@$(BIN)/python -m tests.integration.observing.pictures
 
 chaos: $(DEVELOPMENT) system-parts test-parts ## random faults and a verdict; SECONDS=600 SEED=7 PARTS=scaled|lab
 	@$(BIN)/python -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) \

@@ -18,7 +18,7 @@ LABEL_VALUES = re.compile(r"label_values\((?P<selector>.+), (?P<label>\w+)\)")
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """One expression of a panel. `unit` is Grafana's word."""
+    """One expression of a panel. `kind` and `unit` are Grafana's words; `states`: word and colour of a value."""
 
     dashboard: str
     panel: str
@@ -26,6 +26,7 @@ class Question:
     unit: str
     legend: str
     expression: str
+    states: dict[float, tuple[str, str]]
 
     @property
     def where(self) -> str:
@@ -37,15 +38,22 @@ def questions(prometheus: Prometheus, prefer: str) -> Iterator[Question]:
     for dashboard in DASHBOARDS.values():
         values = _values(prometheus, dashboard, prefer)
         for panel in panels(dashboard):
+            defaults = panel.get("fieldConfig", {}).get("defaults", {})
             for target in panel["targets"]:
                 yield Question(
                     dashboard=dashboard["title"],
                     panel=panel["title"],
                     kind=panel["type"],
-                    unit=panel.get("fieldConfig", {}).get("defaults", {}).get("unit", ""),
+                    unit=defaults.get("unit", ""),
                     legend=target.get("legendFormat", ""),
                     expression=filled_in(target["expr"], values),
+                    states=_states(defaults),
                 )
+
+
+def _states(defaults: dict[str, Any]) -> dict[float, tuple[str, str]]:
+    options = [mapping["options"] for mapping in defaults.get("mappings", ()) if mapping["type"] == "value"]
+    return {float(value): (to["text"], to.get("color", "")) for each in options for value, to in each.items()}
 
 
 def filled_in(text: str, values: dict[str, str]) -> str:

@@ -39,7 +39,7 @@ class WatchedOrchestrator(ScaledOrchestrator):
 
     def _make_parts(self) -> list[Any]:
         self.api = self._part("api")
-        self.workers = [self._part("worker", "worker-1", ("-m", "tests.integration.scaled.memory_worker"))]
+        self.workers = [self._part("worker", "worker-1", ("-m", "tests.integration.observing.worker"))]
         self.beats = [self._part("beat", "beat-1")]
         return [self.api, *self.workers, *self.beats]
 
@@ -73,7 +73,7 @@ def staged(folder: Path, database_url: str, broker_url: str) -> Iterator[Stage]:
         matins, campaign = _start_matins(over, folder, database_url, broker_url)
         node, celery = NodeExporter(_folder(folder, "node")), CeleryExporter(_folder(folder, "celery"), broker_url)
         over.enter_context(running(node, celery))
-        files = _files(node.target, celery.target, (matins.home / "token").read_text())
+        files = _files(node.target, celery.target)
         config = _config(matins.url.removeprefix("http://"))
         prometheus = Prometheus(_folder(folder, "prometheus"), config, files)
         stage = Stage(matins=matins, prometheus=prometheus, store=store, campaign=campaign, waves=[])
@@ -126,11 +126,10 @@ def _config(target: str) -> str:
     return yaml.safe_dump(config)
 
 
-def _files(node: str, celery: str, token: str) -> dict[str, str]:
+def _files(node: str, celery: str) -> dict[str, str]:
     rules = {f"rules/{path.name}": _soon(path.read_text(encoding="utf-8")) for path in PROMETHEUS.glob("rules/*.yml")}
     return {
         **rules,
-        "matins-token": token,
         "targets/node.yml": yaml.safe_dump([{"targets": [node], "labels": {"runner": LIVE}}]),
         "targets/celery.yml": yaml.safe_dump([{"targets": [celery]}]),
     }
