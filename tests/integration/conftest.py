@@ -13,6 +13,7 @@ LONGEST_FIRST = (
     "service/test_survival.py",
     "service/test_outcomes.py",
     "scaled/test_processes.py",
+    "observing/test_watched.py",
     "test_chaos.py",
     "runner_agent/test_killed_anywhere.py",
     "fleet_lab/test_ordered_faults.py",
