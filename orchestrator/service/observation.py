@@ -45,7 +45,7 @@ def observe(services: Services, runner: str) -> None:
             _observe_again(session, runner, now, WAKING_S)
             return
         _observe_again(session, runner, now, min(OBSERVATION_MAX_S, services.settings.claim_s))
-        asked = ask(session, runner)
+        asked = ask(session, runner, now)
         address = to_address(row)
         introduce = row.hello_at is None or row.power != "AWAKE" or now - row.hello_at > HELLO_EVERY
     try:

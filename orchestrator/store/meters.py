@@ -20,14 +20,16 @@ NEARLY_FULL = 0.9
 """A journal is cut after a line."""
 
 AGREE = timedelta(seconds=5)
-"""Clocks that differ by less are taken to agree: a report is under way for a moment."""
+"""Clocks that differ by less are taken to agree."""
 
 
-def record_meters(session: Session, row: RunnerRow, report: Report, now: datetime) -> None:
+def record_meters(
+    session: Session, row: RunnerRow, report: Report, now: datetime, asked_at: datetime | None = None
+) -> None:
     """Keeps the newest meter and readings, and what was counted since the meter before. `row` is written by whoever
-    calls."""
+    calls. `asked_at`: when it was asked for the report, which came `now`."""
     known = to_meter(row)
-    ahead = _ahead(report.at, now)
+    ahead = _ahead(report.at, asked_at or now, now)
     kept = to_json(known) if known is not None else None
     meter = report.meter if report.meter is not None and _is_plain(to_json(report.meter)) else None
     if meter is not None and not _is_stale(known, meter):
@@ -35,7 +37,7 @@ def record_meters(session: Session, row: RunnerRow, report: Report, now: datetim
         if counted is not None:
             _count(session, row, counted, ahead)
         kept = to_json(meter)
-    told = now.isoformat() if not _is_full(report) else (row.meter or {}).get("told_until")
+    told = (row.meter or {}).get("told_until") if _is_full(report) else _told_at(report.at, ahead, now).isoformat()
     row.meter = {"ahead_s": ahead.total_seconds(), "meter": kept, "told_until": told}
     if report.readings is not None and _is_plain(to_json(report.readings)):
         row.readings, row.readings_at = to_json(report.readings), now
@@ -95,9 +97,18 @@ def _goes_on(row: RunnerRow, newest: EnergyRow, start: datetime, whole: bool) ->
     return unsettled and short and newest.ended_at == start and newest.whole == whole
 
 
-def _ahead(at: str, now: datetime) -> timedelta:
+def _ahead(at: str, asked_at: datetime, now: datetime) -> timedelta:
+    """A report that was under way for long says nothing against a clock."""
     said = _moment(at)
-    return said - now if said is not None and abs(said - now) > AGREE else timedelta()
+    if said is None or asked_at - AGREE <= said <= now + AGREE:
+        return timedelta()
+    return said - (now if said > now else asked_at)
+
+
+def _told_at(at: str, ahead: timedelta, now: datetime) -> datetime:
+    """When the report was made, at our time."""
+    said = _moment(at)
+    return min(now, said - ahead) if said is not None else now
 
 
 def _moment(text: str) -> datetime | None:

@@ -41,23 +41,24 @@ LIVING = ("running", "awaiting-checks")
 class Asked:
     """What was known when a runner was asked. Its answer counts only for what is still as it was then: whatever was
     learnt meanwhile is newer. `cursors`: per attempt, the bytes held of each stream; `statuses`: what it last was;
-    `suspend_sent_at`: when the runner had been asked to sleep by then."""
+    `suspend_sent_at`: when the runner had been asked to sleep by then. `at`: when it was asked, None: just now."""
 
     cursors: dict[str, dict[str, int]]
     statuses: dict[str, dict[str, Any] | None]
     last_seen: datetime | None
     asleep_since: datetime | None = None
     suspend_sent_at: datetime | None = None
+    at: datetime | None = None
 
 
-def ask(session: Session, runner: str) -> Asked:
+def ask(session: Session, runner: str, now: datetime | None = None) -> Asked:
     """What to ask a runner about, and what is known before it answers."""
     held = cursors(session, runner)
     known = session.exec(select(AttemptRow).where(col(AttemptRow.id).in_(list(held)))).all()
     row = session.get_one(RunnerRow, runner)
     statuses = {attempt.id: attempt.status for attempt in known}
     then = {"last_seen": row.last_seen, "asleep_since": row.asleep_since, "suspend_sent_at": row.suspend_sent_at}
-    return Asked(cursors=held, statuses=statuses, **then)
+    return Asked(cursors=held, statuses=statuses, at=now, **then)
 
 
 def cursors(session: Session, runner: str) -> dict[str, dict[str, int]]:
@@ -165,7 +166,7 @@ def _record_answer(session: Session, runner: str, report: Report, asked: Asked, 
                 # It went down as it was asked to, and is back before anybody saw it gone.
                 row.operation, row.suspending_since, row.suspend_sent_at = str(Operation.NONE), None, None
         row.boot_id = report.boot_id
-        record_meters(session, row, report, now)
+        record_meters(session, row, report, now, asked.at)
     row.last_seen = now
     if row.asleep_since == asked.asleep_since:
         _record_awake(session, row, now)

@@ -115,6 +115,17 @@ def test_clocks_that_nearly_agree_are_taken_to(store: Store) -> None:
         assert clock_ahead(take(session, report(2, timedelta(seconds=40)), at(2))) == timedelta(seconds=40)
 
 
+@pytest.mark.parametrize(("said_s", "ahead_s"), [(1.0, 0), (12.0, 0), (29.0, 0), (-20.0, -20), (50.0, 20)])
+def test_a_report_that_was_under_way_for_long_says_nothing_against_a_clock(
+    store: Store, said_s: float, ahead_s: float
+) -> None:
+    with store.writing() as session:
+        row = session.get_one(RunnerRow, "local")
+        said = replace(report(0), at=(NOW + timedelta(seconds=said_s)).isoformat())
+        record_meters(session, row, said, NOW + timedelta(seconds=30), asked_at=NOW)
+        assert clock_ahead(row) == timedelta(seconds=ahead_s)
+
+
 def test_an_older_agent_tells_nothing_and_what_is_known_stays(store: Store) -> None:
     with store.writing() as session:
         readings = Readings(at=at(1).isoformat(), power_w=70.0)
