@@ -166,7 +166,7 @@ class Settings(BaseSettings):
         default=5.0,
         ge=0,
         le=60,
-        description="what /metrics shows is read from the database this often at most, seconds",
+        description="how often /metrics is made from the database while it is scraped, seconds; 0: at each scrape",
     )
 
     failpoints: str = Field(

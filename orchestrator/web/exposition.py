@@ -19,14 +19,19 @@ from orchestrator.web.rollups import Counts, Key
 class Written:
     """A family as it was written last. `shown`: the very mapping that it was written from, which nobody changes: a
     family is written anew from another one. Per series, in its order: key, value, text, and for a histogram the text
-    with exemplars, else how the text begins. `texts`: of all series, without and with exemplars."""
+    with exemplars, else how the text begins. `texts`: of all series, by whether with exemplars; made when asked for."""
 
     shown: Mapping[Key, Any] | None = None
     keys: list[Key] = field(default_factory=list[Key])
     values: list[Any] = field(default_factory=list[Any])
     plain: list[str] = field(default_factory=list[str])
     other: list[str] = field(default_factory=list[str])
-    texts: tuple[bytes, bytes] = (b"", b"")
+    texts: dict[bool, bytes] = field(default_factory=dict[bool, bytes])
+
+    def text(self, exemplars: bool) -> bytes:
+        if exemplars not in self.texts:
+            self.texts[exemplars] = "".join(self.other if exemplars else self.plain).encode()
+        return self.texts[exemplars]
 
 
 class Exposition:
@@ -59,7 +64,7 @@ class Exposition:
                 continue
             if shown is not written.shown:
                 _renew(written, family, shown)
-            parts += (_head(family, openmetrics), written.texts[openmetrics])
+            parts += (_head(family, openmetrics), written.text(openmetrics and family.kind == "histogram"))
         return b"".join(parts)
 
 
@@ -75,9 +80,7 @@ def _renew(written: Written, family: Family, shown: Mapping[Key, Any]) -> None:
         else:
             start = written.other[at] or f"{family.shown}{_braced(_labels(family, keys[at]))} "
             written.plain[at], written.other[at] = f"{start}{_number(values[at])}\n", start
-    plain = "".join(written.plain).encode()
-    told = "".join(written.other).encode() if family.kind == "histogram" else plain
-    written.shown, written.values, written.texts = shown, values, (plain, told)
+    written.shown, written.values, written.texts = shown, values, {}
 
 
 def _arrange(written: Written, keys: list[Key]) -> None:

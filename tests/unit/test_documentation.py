@@ -217,7 +217,7 @@ def test_each_metric_is_described_with_its_labels_and_no_other_is() -> None:
 
 
 def test_each_route_is_described_and_no_other_is() -> None:
-    services = SimpleNamespace(now=lambda: datetime(2026, 1, 1, tzinfo=UTC), store=None, settings=None)
+    services = SimpleNamespace(now=lambda: datetime(2026, 1, 1, tzinfo=UTC), store=None, settings=Settings())
     paths = create_app(cast(Services, services), "token").openapi()["paths"]
     known = [f"{method.upper()} {path}" for path, methods in paths.items() for method in methods]
     described = [cells[0].strip("`") for cells in rows(page("http-api.md"), "Routes")]

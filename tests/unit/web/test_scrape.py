@@ -35,6 +35,7 @@ from orchestrator.store.tables import (
 from orchestrator.store.totals import add_total
 from orchestrator.web.app import create_app
 from orchestrator.web.known import INVALID, RESULTS, WASTE
+from orchestrator.web.metrics import Page
 from tests.unit.service.rig import Rig
 from tests.unit.web.conftest import TOKEN
 
@@ -210,6 +211,37 @@ def test_several_scrapes_within_the_cache_are_one_look(rig: Rig) -> None:
     assert samples(client, "matins_episodes_queued")[("episode",)] == 1
     rig.clock.advance(-3600)
     assert samples(client, "matins_exporter_refresh_timestamp_seconds")[()] == rig.clock().timestamp()
+
+
+class Beats:
+    """Time that passes while somebody waits, so many times."""
+
+    def __init__(self, rig: Rig, count: int) -> None:
+        self.rig = rig
+        self.left = count
+
+    def wait(self, timeout: float) -> bool:
+        self.left -= 1
+        self.rig.clock.advance(timeout)
+        return self.left < 0
+
+
+def test_while_somebody_scrapes_the_next_look_is_made_ahead_and_after_that_none(rig: Rig) -> None:
+    def queued() -> float:
+        lines = page.read(openmetrics=False).decode().splitlines()
+        return next(
+            float(line.split()[-1]) for line in lines if line.startswith('matins_episodes_queued{queue="episode"')
+        )
+
+    page = Page(replace(rig.services, settings=Settings(home=rig.home, metrics_cache_s=5)))
+    assert queued() == 0
+    rig.submit()
+    page.ahead(Beats(rig, 1))
+    rig.submit()
+    assert queued() == 1, "what was seen ahead, though more have come"
+    page.ahead(Beats(rig, 100))
+    rig.submit()
+    assert queued() == 3, "nobody had scraped for long, so this one looks for itself"
 
 
 def test_a_database_that_is_away_is_said_and_nothing_else(rig: Rig, told: list[Any]) -> None:
