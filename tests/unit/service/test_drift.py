@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.store.tables import RunnerEventRow, RunnerRow
+from orchestrator.store.tables import GaugeRow, RunnerEventRow, RunnerRow
 from runner_agent.protocol import Gpu, Hello, LaunchSpec, to_json
 from tests.unit.planning.builders import LARGE
 from tests.unit.service.leavings import Leavings, leavings
@@ -64,6 +64,10 @@ def test_a_machine_that_drifts_is_quarantined_with_what_was_seen(
             break
         episodes(rig, 1)
     assert runner(rig).health == "QUARANTINED"
+    rig.tick()
+    speeds = {row.metric: row.value for row in rig.rows(GaugeRow)}
+    usual = speeds["matins_known_good_reference_tokens_per_second"]
+    assert speeds["matins_known_good_tokens_per_second"] == pytest.approx(0.85 * usual, rel=0.02)
     assert "drifted" in runner(rig).detail and "-15" in runner(rig).detail.replace("−", "-")
     moved = [event for event in rig.rows(RunnerEventRow) if event.event == "health-changed" and event.runner == "local"]
     assert moved[-1].data["health"] == "QUARANTINED" and moved[-1].actor == "matins"
