@@ -1,4 +1,5 @@
-"""Classic histograms from plain values, for collectors that keep no state of their own."""
+"""Classic histograms from plain values. The roll-ups in the database hold counts by these bounds: other bounds need a
+migration."""
 
 from __future__ import annotations
 

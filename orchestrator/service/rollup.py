@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import structlog
+
 from orchestrator.accounting.additions import Additions
 from orchestrator.accounting.counting import count_episode, count_pull, count_retry, count_wake
 from orchestrator.service.services import Services
 from orchestrator.store.rollup import Uncounted, mark_counted, uncounted
 from orchestrator.store.totals import write
+
+log = structlog.get_logger()
 
 TOGETHER = 500
 """Rows of a table in one transaction. Those that are older than roll-ups are counted batch by batch."""
@@ -31,9 +35,14 @@ def roll_up(services: Services, most: int = TOGETHER) -> int:
 
 
 def added_by(batch: Uncounted) -> Additions:
+    """What a batch adds; of an episode that cannot be read, what could be."""
     additions = Additions()
     for episode in batch.episodes:
-        count_episode(additions, episode)
+        try:
+            count_episode(additions, episode)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            # What was kept of its verdict cannot be read; the others, and the next tick, do not wait for it.
+            log.exception("episode-not-counted", episode=episode.id)
     for reason in batch.retries:
         count_retry(additions, reason)
     for wake in batch.wakes:

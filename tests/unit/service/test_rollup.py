@@ -57,7 +57,7 @@ def ended(number: int, **changes: Any) -> EpisodeRow:
     }
     row = {"campaign_id": "c1", "kind": "episode", "agent": "a", "phase": "DONE", "runner": "local", **times}
     result = {"valid": True, "tok_s": 10.0 + number, "smoke": SMOKE}
-    return EpisodeRow(id=f"e{number}", result=result, **{**row, **changes})
+    return EpisodeRow(id=f"e{number}", **{**row, "result": result, **changes})
 
 
 SMOKE = {
@@ -232,6 +232,20 @@ def test_a_counter_cannot_fall_and_a_histogram_keeps_its_buckets(store: Store) -
         write(session, first)
     with pytest.raises(ValueError, match="zip"), store.writing() as session:
         write(session, other)
+
+
+def test_a_verdict_that_cannot_be_read_holds_up_no_other_episode(rig: Rig, told: list[Any]) -> None:
+    with rig.store.writing() as session:
+        session.add(campaign_row())
+        session.flush()
+        session.add(ended(1, result={"valid": True, "smoke": {"tokens": "many"}}))
+        session.add(ended(2, result={"valid": True, "smoke": {**SMOKE, "dispatches": {"shader": [[1, 2], 3.0]}}}))
+        session.add(ended(3))
+    assert roll_up(rig.services) == 3
+    assert roll_up(rig.services) == 0
+    with rig.store.reading() as session:
+        assert totals(session)["matins_episodes", '{"agent":"a","campaign":"decode","result":"valid"}'] == 3
+    assert [entry["episode"] for entry in told if entry["event"] == "episode-not-counted"] == ["e1", "e2"]
 
 
 @pytest.mark.parametrize("table", ["episode", "attempt", "wake", "outbox"])
