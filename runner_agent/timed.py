@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import math
 import resource
 import signal
 import sys
@@ -21,14 +22,13 @@ from runner_agent.measure.text import Faults
 
 VERB = "timed"
 CPU_S = 20.0
-# From the timer that says on which line it was to the one that just ends the process.
-GRACE_S = 5
 WALL_S = 120.0
 STOPPED = "the expression took too long and was stopped"
 
 
 def main() -> int:
     """A request on standard input, the answer on standard output; see `answer`. Exit status 2 for no request."""
+    end_after(2 * CPU_S)  # The request is read, and the answer written, within it too.
     try:
         request: object = json.load(sys.stdin)
     except (ValueError, RecursionError) as error:
@@ -74,28 +74,29 @@ def faults(answered: dict[str, Any]) -> Faults:
     return Faults(count=int(answered.get("malformed_count", 0)), lines=lines)
 
 
+def end_after(cpu_s: float) -> None:
+    """Has the kernel end this process once it has used so much, all since its start. For a process that has just begun:
+    the kernel counts ticks for this, and getrusage tells exact times, which drift apart."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    wanted = math.ceil(cpu_s)
+    resource.setrlimit(resource.RLIMIT_CPU, (wanted if soft == resource.RLIM_INFINITY else min(wanted, soft), hard))
+
+
 @contextlib.contextmanager
 def allowance(cpu_s: float) -> Generator[None, None, None]:
-    """Raises formats.TooSlow in the block once it has used so much processor time. Main thread only."""
+    """Raises formats.TooSlow in the block once it has used so much processor time, between two steps of a match; for
+    one that does not look up there is `end_after`. Main thread only."""
 
     def out_of_time(*_: object) -> None:
         raise formats.TooSlow(STOPPED)
 
-    hard = int(cpu_s) + GRACE_S + int(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))
     before = signal.signal(signal.SIGPROF, out_of_time)
-    limits = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (_least(hard, limits[0]), limits[1]))
     signal.setitimer(signal.ITIMER_PROF, cpu_s)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
-        resource.setrlimit(resource.RLIMIT_CPU, limits)
         signal.signal(signal.SIGPROF, before)
-
-
-def _least(wanted: int, limit: int) -> int:
-    return wanted if limit == resource.RLIM_INFINITY else min(wanted, limit)
 
 
 def _columns(batch: dispatches.Batch) -> dict[str, Any]:
