@@ -7,6 +7,7 @@ import importlib.util
 import io
 import marshal
 import os
+import threading
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ def place(agent: AgentFile, folder: Path) -> Path:
     path = folder / agent.name
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        waiting = folder / f".{agent.name}.{os.getpid()}"
+        waiting = folder / f".{agent.name}.{os.getpid()}.{threading.get_ident()}"
         with waiting.open("wb") as file:
             file.write(agent.content)
             file.flush()

@@ -15,7 +15,8 @@ from sqlmodel import Session, col, select
 from orchestrator.accounting.report import By, Entry
 from orchestrator.domain.episode import EpisodeKind
 from orchestrator.errors import BadInput
-from orchestrator.store.tables import AttemptRow, CampaignRow, CostRow, EpisodeRow, RunnerRow, WakeRow
+from orchestrator.store.account_tables import CostRow
+from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow, RunnerRow, WakeRow
 from orchestrator.store.timeline import UNCOSTED
 
 NAMED_MOST = 12

@@ -19,13 +19,16 @@ from orchestrator.store.power import load_power, load_warmth
 from orchestrator.store.queries import newest_accepted
 from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow, OutboxRow, RunnerRow
 
+LIVE = [str(phase) for phase in Phase if phase not in ENDED]
+"""Named, so that an index finds them among all that have ended."""
+
 LEAVINGS_MAX = 1000
 """Attempts that are over and still on their runner, looked at in one plan: the oldest first, others after them."""
 
 
 def load_fleet(session: Session) -> FleetState:
     """All runners, what has not ended, and what was left on runners."""
-    episodes = session.exec(select(EpisodeRow).where(col(EpisodeRow.phase).not_in([str(p) for p in ENDED]))).all()
+    episodes = session.exec(select(EpisodeRow).where(col(EpisodeRow.phase).in_(LIVE))).all()
     campaign_ids = {row.campaign_id for row in episodes}
     campaigns = session.exec(select(CampaignRow).where(col(CampaignRow.id).in_(campaign_ids))).all()
     live = session.exec(select(AttemptRow).where(col(AttemptRow.ended).is_(None))).all()

@@ -13,8 +13,9 @@ from sqlmodel import Session, col, select
 from orchestrator.accounting.values import Line
 from orchestrator.domain.phases import ENDED
 from orchestrator.domain.reasons import EndReason, meaning
+from orchestrator.store.account_tables import CostRow
 from orchestrator.store.changes import rows_changed
-from orchestrator.store.tables import AttemptRow, CostRow, EpisodeRow
+from orchestrator.store.tables import AttemptRow, EpisodeRow
 from orchestrator.store.timeline import UNCOSTED
 from orchestrator.store.totals import add_total
 

@@ -10,7 +10,8 @@ from sqlmodel import Session, col, select
 
 from orchestrator.planning.notices import WINDOW_S, Draft
 from orchestrator.store.changes import rows_changed
-from orchestrator.store.tables import MessageRow, OutboxRow
+from orchestrator.store.notice_tables import MessageRow
+from orchestrator.store.tables import OutboxRow
 from orchestrator.store.totals import add_total
 
 ACT = "notify"

@@ -10,7 +10,8 @@ from sqlmodel import Session, col, select
 
 from orchestrator.accounting.energy import between
 from orchestrator.accounting.values import Metered
-from orchestrator.store.tables import EnergyRow, RunnerRow
+from orchestrator.store.account_tables import EnergyRow
+from orchestrator.store.tables import RunnerRow
 from runner_agent.protocol import Meter, Report, ReportRequest, from_json, to_json
 
 COALESCE = timedelta(seconds=10)

@@ -13,18 +13,10 @@ from orchestrator.conditions import CONDITIONS, Condition
 from orchestrator.domain.episode import Acceptance, EpisodeKind
 from orchestrator.planning.notices import Change, Notice, Say
 from orchestrator.planning.noticing import Disk, Ended, Found
+from orchestrator.store.account_tables import TotalRow
 from orchestrator.store.ledger import COST_USD
-from orchestrator.store.tables import (
-    AttemptRow,
-    CampaignRow,
-    EpisodeRow,
-    MessageRow,
-    NoticeRow,
-    OutboxRow,
-    RunnerRow,
-    SpendingRow,
-    TotalRow,
-)
+from orchestrator.store.notice_tables import MessageRow, NoticeRow, SpendingRow
+from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow, OutboxRow, RunnerRow
 
 KEPT_S = 7 * 86400.0
 """What is over and told is forgotten after so long, and so are messages."""

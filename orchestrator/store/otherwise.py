@@ -17,9 +17,10 @@ from orchestrator.accounting.alternatives import Alone, Machine, alone, machine
 from orchestrator.accounting.tenure import holds
 from orchestrator.accounting.values import Amount, Charge, Hold, Line
 from orchestrator.domain.runner import Prices
+from orchestrator.store.account_tables import CostRow
 from orchestrator.store.convert import to_runner
 from orchestrator.store.costs import CostFilter, bounds, of_ledger
-from orchestrator.store.tables import AttemptRow, CostRow, RunnerRow
+from orchestrator.store.tables import AttemptRow, RunnerRow
 from orchestrator.store.timeline import tenures
 
 ATTEMPTS_MOST = 1000

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, or_, update
+from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
 from orchestrator.domain.phases import Event, Phase
@@ -63,10 +63,9 @@ def ask(session: Session, runner: str, now: datetime | None = None) -> Asked:
 
 def cursors(session: Session, runner: str) -> dict[str, dict[str, int]]:
     """Per attempt of which the runner may have something to tell, the bytes held of each of its streams."""
-    open_ones = select(AttemptRow.id).where(
-        AttemptRow.runner == runner, or_(col(AttemptRow.ended).is_(None), left_behind())
-    )
-    return _lengths(session, session.exec(open_ones.limit(OPEN_MAX)).all())
+    of_runner = select(AttemptRow.id).where(AttemptRow.runner == runner)
+    live, left = of_runner.where(col(AttemptRow.ended).is_(None)), of_runner.where(left_behind()).limit(OPEN_MAX)
+    return _lengths(session, [*session.exec(live), *session.exec(left)][:OPEN_MAX])
 
 
 def cursors_of(session: Session, attempt_id: str) -> dict[str, int]:

@@ -13,25 +13,14 @@ from sqlalchemy import select as columns
 from sqlmodel import Session, col, select
 
 from orchestrator.domain.device import Health
-from orchestrator.domain.phases import ENDED, Phase
+from orchestrator.domain.phases import Phase
 from orchestrator.domain.runner import Operation, Power, Runner, Service
+from orchestrator.store.account_tables import GaugeRow, HistogramRow, SpanRow, TotalRow, WatchRow
 from orchestrator.store.convert import to_devices
-from orchestrator.store.tables import (
-    CampaignRow,
-    EpisodeRow,
-    GaugeRow,
-    HistogramRow,
-    OutboxRow,
-    RunnerEventRow,
-    RunnerRow,
-    SpanRow,
-    TotalRow,
-    WatchRow,
-)
+from orchestrator.store.fleet import LIVE
+from orchestrator.store.tables import CampaignRow, EpisodeRow, OutboxRow, RunnerEventRow, RunnerRow
 from orchestrator.store.totals import OF_A_HISTOGRAM, SET, TOGETHER, those
 from runner_agent.protocol import Hello, from_json
-
-LIVE = tuple(str(phase) for phase in Phase if phase not in ENDED)
 
 Name = tuple[str, str]
 """A metric and its labels as JSON: the key of a roll-up."""

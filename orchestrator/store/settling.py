@@ -12,12 +12,13 @@ from orchestrator.accounting.due import settle_until
 from orchestrator.accounting.settle import settle
 from orchestrator.accounting.tenure import Tenure
 from orchestrator.domain.runner import Operation, Power, Service
+from orchestrator.store.account_tables import EnergyRow, SpanRow
 from orchestrator.store.changes import rows_changed
 from orchestrator.store.convert import to_runner
 from orchestrator.store.ledger import add_lines, close_attempt
 from orchestrator.store.meters import metered_until, told_until
 from orchestrator.store.spans import first_watched, watched_until
-from orchestrator.store.tables import AttemptRow, EnergyRow, RunnerRow, SpanRow
+from orchestrator.store.tables import AttemptRow, RunnerRow
 from orchestrator.store.timeline import UNCOSTED, tenures, timeline, uncosted
 
 OVER = timedelta(seconds=2)

@@ -16,8 +16,9 @@ from orchestrator.accounting.values import Draw, Span
 from orchestrator.domain.device import Health
 from orchestrator.domain.phases import LEASED
 from orchestrator.domain.runner import Operation, Power, Runner, Service, shown_state
+from orchestrator.store.account_tables import SpanRow, WatchRow
 from orchestrator.store.changes import rows_changed
-from orchestrator.store.tables import EpisodeRow, RunnerRow, SpanRow, WatchRow
+from orchestrator.store.tables import EpisodeRow, RunnerRow
 from orchestrator.store.totals import add_total
 
 STATE_SECONDS = "matins_runner_state_seconds"

@@ -3,43 +3,13 @@ check nothing."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Index, TypeDecorator, UniqueConstraint, text
-from sqlmodel import Column, Field, SQLModel
+from sqlalchemy import BigInteger, Index, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
 
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """Aware datetimes in UTC on every database: SQLite forgets the zone."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return value.astimezone(UTC) if value is not None else None
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-def _moment(*, nullable: bool = False) -> Any:
-    return Field(default=None, sa_column=Column(UtcDateTime(), nullable=nullable))
-
-
-def _json(*, nullable: bool = False) -> Any:
-    return Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=nullable))
-
-
-def _empty_json() -> Any:
-    return Field(default_factory=dict, sa_column=Column(JSON(none_as_null=True), nullable=False))
-
-
-def _uncounted(name: str, column: str) -> Index:
-    """Of the rows that the roll-ups lack: few at any time, however long the table is."""
-    return Index(name, column, sqlite_where=text("NOT counted"), postgresql_where=text("NOT counted"))
+from orchestrator.store.columns import empty_json, json_column, moment, uncounted
 
 
 class CampaignRow(SQLModel, table=True):
@@ -54,14 +24,14 @@ class CampaignRow(SQLModel, table=True):
     text: str
     filename: str
     directory: str
-    files: dict[str, str] = _json()
+    files: dict[str, str] = json_column()
     repo_url: str
     commit: str
-    needs_tags: list[str] = _json()
+    needs_tags: list[str] = json_column()
     needs_vram_bytes: int = Field(default=0, sa_type=BigInteger)
     acceptance: str
     acceptance_detail: str = ""
-    submitted_at: datetime = _moment()
+    submitted_at: datetime = moment()
 
 
 class EpisodeRow(SQLModel, table=True):
@@ -73,7 +43,7 @@ class EpisodeRow(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "episode"
     __table_args__ = (
         Index("episode_served", "submitter", "started_at"),
-        _uncounted("episode_uncounted", "ended_at"),
+        uncounted("episode_uncounted", "ended_at"),
         Index("episode_unnoticed", "ended_at", sqlite_where=text("NOT noticed"), postgresql_where=text("NOT noticed")),
     )
 
@@ -82,22 +52,22 @@ class EpisodeRow(SQLModel, table=True):
     kind: str
     agent: str
     model: str | None = None
-    agent_spec: dict[str, Any] | None = _json(nullable=True)
+    agent_spec: dict[str, Any] | None = json_column(nullable=True)
     phase: str = Field(index=True)
-    phase_since: datetime = _moment()
-    submitted_at: datetime = _moment()
+    phase_since: datetime = moment()
+    submitted_at: datetime = moment()
     submitter: str = ""
     priority: int = 0
     fence: int = 0
     runner: str | None = None
     attempt_id: str | None = None
     cancel_requested: bool = False
-    not_before: datetime | None = _moment(nullable=True)
+    not_before: datetime | None = moment(nullable=True)
     end_reason: str | None = None
     detail: str = ""
-    started_at: datetime | None = _moment(nullable=True)
-    ended_at: datetime | None = _moment(nullable=True)
-    result: dict[str, Any] | None = _json(nullable=True)
+    started_at: datetime | None = moment(nullable=True)
+    ended_at: datetime | None = moment(nullable=True)
+    result: dict[str, Any] | None = json_column(nullable=True)
     retry_of: str | None = None
     pinned_runner: str = ""
     pinned_gpu: str = ""
@@ -121,12 +91,19 @@ class AttemptRow(SQLModel, table=True):
             sqlite_where=text("ended IS NULL"),
             postgresql_where=text("ended IS NULL"),
         ),
-        _uncounted("attempt_uncounted", "created_at"),
+        uncounted("attempt_uncounted", "created_at"),
         Index(
             "attempt_uncosted",
             "runner",
             sqlite_where=text("NOT costed"),
             postgresql_where=text("NOT costed"),
+        ),
+        Index(
+            "attempt_left",
+            "runner",
+            "created_at",
+            sqlite_where=text("ended IS NOT NULL AND acknowledged_at IS NULL"),
+            postgresql_where=text("ended IS NOT NULL AND acknowledged_at IS NULL"),
         ),
         Index("attempt_made", "created_at"),
     )
@@ -135,18 +112,18 @@ class AttemptRow(SQLModel, table=True):
     episode_id: str = Field(foreign_key="episode.id")
     runner: str = Field(index=True)
     fence: int
-    created_at: datetime = _moment()
+    created_at: datetime = moment()
     gpu: str = ""
     drivers: str = ""
-    status: dict[str, Any] | None = _json(nullable=True)
-    observed_at: datetime | None = _moment(nullable=True)
+    status: dict[str, Any] | None = json_column(nullable=True)
+    observed_at: datetime | None = moment(nullable=True)
     reported_boot_id: str = ""
     gone: bool = False
     failure: str | None = None
     failure_detail: str = ""
     ended: str | None = None
-    ended_at: datetime | None = _moment(nullable=True)
-    acknowledged_at: datetime | None = _moment(nullable=True)
+    ended_at: datetime | None = moment(nullable=True)
+    acknowledged_at: datetime | None = moment(nullable=True)
     counted: bool = False
     costed: bool = False
 
@@ -163,7 +140,7 @@ class AcceptanceRow(SQLModel, table=True):
     accepted: bool
     detail: str = ""
     episode_id: str = Field(foreign_key="episode.id")
-    at: datetime = _moment()
+    at: datetime = moment()
 
 
 class RunnerRow(SQLModel, table=True):
@@ -194,39 +171,39 @@ class RunnerRow(SQLModel, table=True):
     agent_slots: int = 1
     build_slots: int = 1
     buffer_slots: int | None = None
-    tags: list[str] = _json()
-    prices: dict[str, float] = _json()
-    hello: dict[str, Any] | None = _json(nullable=True)
-    hello_at: datetime | None = _moment(nullable=True)
-    last_seen: datetime | None = _moment(nullable=True)
-    observe_after: datetime = _moment()
+    tags: list[str] = json_column()
+    prices: dict[str, float] = json_column()
+    hello: dict[str, Any] | None = json_column(nullable=True)
+    hello_at: datetime | None = moment(nullable=True)
+    last_seen: datetime | None = moment(nullable=True)
+    observe_after: datetime = moment()
     detail: str = ""
-    link_errors: dict[str, int] = _json()
-    added_at: datetime = _moment()
+    link_errors: dict[str, int] = json_column()
+    added_at: datetime = moment()
     mac: str = ""
     broadcast: str = ""
     interface: str = ""
     secureon: str = ""
     sleeps: str | None = None
     slept: str | None = None
-    busy_until: datetime | None = _moment(nullable=True)
-    awake_since: datetime | None = _moment(nullable=True)
-    asleep_since: datetime | None = _moment(nullable=True)
-    suspending_since: datetime | None = _moment(nullable=True)
-    suspend_sent_at: datetime | None = _moment(nullable=True)
-    stay_awake_until: datetime | None = _moment(nullable=True)
+    busy_until: datetime | None = moment(nullable=True)
+    awake_since: datetime | None = moment(nullable=True)
+    asleep_since: datetime | None = moment(nullable=True)
+    suspending_since: datetime | None = moment(nullable=True)
+    suspend_sent_at: datetime | None = moment(nullable=True)
+    stay_awake_until: datetime | None = moment(nullable=True)
     stay_awake_why: str = ""
-    failures_since: datetime | None = _moment(nullable=True)
-    quarantined_since: datetime | None = _moment(nullable=True)
+    failures_since: datetime | None = moment(nullable=True)
+    quarantined_since: datetime | None = moment(nullable=True)
     by_wakes: bool = False
-    wake: dict[str, Any] | None = _json(nullable=True)
-    devices: dict[str, dict[str, Any]] = _empty_json()
+    wake: dict[str, Any] | None = json_column(nullable=True)
+    devices: dict[str, dict[str, Any]] = empty_json()
     canary_why: str = ""
-    canaried_at: datetime | None = _moment(nullable=True)
-    meter: dict[str, Any] | None = _json(nullable=True)
-    readings: dict[str, Any] | None = _json(nullable=True)
-    readings_at: datetime | None = _moment(nullable=True)
-    settled_until: datetime | None = _moment(nullable=True)
+    canaried_at: datetime | None = moment(nullable=True)
+    meter: dict[str, Any] | None = json_column(nullable=True)
+    readings: dict[str, Any] | None = json_column(nullable=True)
+    readings_at: datetime | None = moment(nullable=True)
+    settled_until: datetime | None = moment(nullable=True)
 
 
 class WakeRow(SQLModel, table=True):
@@ -235,15 +212,15 @@ class WakeRow(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "wake"
     __table_args__ = (
         UniqueConstraint("runner", "started_at", name="wake_once"),
-        _uncounted("wake_uncounted", "ended_at"),
+        uncounted("wake_uncounted", "ended_at"),
     )
 
     id: int | None = Field(default=None, primary_key=True)
     runner: str = Field(foreign_key="runner.name", index=True)
     slept: str
-    started_at: datetime = _moment()
-    ended_at: datetime = _moment()
-    stages: list[dict[str, Any]] = _json()
+    started_at: datetime = moment()
+    ended_at: datetime = moment()
+    stages: list[dict[str, Any]] = json_column()
     failed_stage: str | None = None
     reason: str = ""
     waking: int = 1
@@ -262,20 +239,20 @@ class OutboxRow(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("kind", "attempt_id", name="outbox_once"),
         UniqueConstraint("kind", "runner", "begun", name="outbox_power_once"),
-        _uncounted("outbox_uncounted", "done_at"),
+        uncounted("outbox_uncounted", "done_at"),
     )
 
     id: int | None = Field(default=None, primary_key=True)
     kind: str
     attempt_id: str | None = Field(default=None, foreign_key="attempt.id", index=True)
     runner: str | None = Field(default=None, foreign_key="runner.name")
-    begun: datetime | None = _moment(nullable=True)
-    created_at: datetime = _moment()
-    not_before: datetime = _moment()
-    claimed_until: datetime | None = _moment(nullable=True)
+    begun: datetime | None = moment(nullable=True)
+    created_at: datetime = moment()
+    not_before: datetime = moment()
+    claimed_until: datetime | None = moment(nullable=True)
     tries: int = 0
     error: str = ""
-    done_at: datetime | None = _moment(nullable=True)
+    done_at: datetime | None = moment(nullable=True)
     counted: bool = False
 
 
@@ -291,9 +268,9 @@ class EventRow(SQLModel, table=True):
     attempt_id: str | None = None
     source: str
     seq: int | None = None
-    at: datetime = _moment()
+    at: datetime = moment()
     event: str
-    data: dict[str, Any] = _json()
+    data: dict[str, Any] = json_column()
 
 
 class RunnerEventRow(SQLModel, table=True):
@@ -303,10 +280,10 @@ class RunnerEventRow(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     runner: str = Field(foreign_key="runner.name", index=True)
-    at: datetime = _moment()
+    at: datetime = moment()
     event: str
     actor: str
-    data: dict[str, Any] = _json()
+    data: dict[str, Any] = json_column()
 
 
 class ChunkRow(SQLModel, table=True):
@@ -326,166 +303,3 @@ class ChunkRow(SQLModel, table=True):
     length: int
     merged_start: int = Field(sa_type=BigInteger)
     text: str
-
-
-class SpanRow(SQLModel, table=True):
-    """What a runner was shown as (`domain.runner.SHOWN_STATES`), and what it drew power as (`accounting.values.Draw`),
-    from `started_at` to `ended_at`; None: it still is. At most one of a runner is open."""
-
-    __tablename__: ClassVar[Any] = "span"
-    __table_args__ = (
-        UniqueConstraint("runner", "started_at", name="span_once"),
-        Index(
-            "span_one_open",
-            "runner",
-            unique=True,
-            sqlite_where=text("ended_at IS NULL"),
-            postgresql_where=text("ended_at IS NULL"),
-        ),
-    )
-
-    id: int | None = Field(default=None, primary_key=True)
-    runner: str = Field(foreign_key="runner.name", index=True)
-    state: str
-    draw: str
-    started_at: datetime = _moment()
-    ended_at: datetime | None = _moment(nullable=True)
-
-
-class WatchRow(SQLModel, table=True):
-    """One row: until when somebody watched, and how often. What happened after `at` is not known yet."""
-
-    __tablename__: ClassVar[Any] = "watch"
-
-    id: int = Field(default=1, primary_key=True)
-    at: datetime = _moment()
-    ticks: int = Field(default=0, sa_type=BigInteger)
-
-
-class EnergyRow(SQLModel, table=True):
-    """What instruments counted on a runner in an interval that is not settled yet: `accounting.values.Metered`."""
-
-    __tablename__: ClassVar[Any] = "energy"
-    __table_args__ = (UniqueConstraint("runner", "started_at", name="energy_once"),)
-
-    id: int | None = Field(default=None, primary_key=True)
-    runner: str = Field(foreign_key="runner.name", index=True)
-    started_at: datetime = _moment()
-    ended_at: datetime = _moment()
-    joules: float
-    whole: bool = False
-
-
-class CostRow(SQLModel, table=True):
-    """The ledger: what a day of a runner cost, by what it was for. `episode_id` and `attempt_id` are empty where no
-    episode is charged. Rows are only added to."""
-
-    __tablename__: ClassVar[Any] = "cost"
-    __table_args__ = (
-        UniqueConstraint(
-            "day", "runner", "episode_id", "attempt_id", "phase", "kind", "label", "reason", name="cost_once"
-        ),
-    )
-
-    id: int | None = Field(default=None, primary_key=True)
-    day: str = Field(index=True)
-    runner: str
-    episode_id: str = Field(default="", index=True)
-    attempt_id: str = Field(default="", index=True)
-    phase: str
-    kind: str
-    label: str
-    reason: str = ""
-    usd: float = 0.0
-    joules: float = 0.0
-    seconds: float = 0.0
-
-
-class TotalRow(SQLModel, table=True):
-    """A counter that never falls; `labels` is canonical JSON, `changed` rises with each change of any of them."""
-
-    __tablename__: ClassVar[Any] = "total"
-
-    metric: str = Field(primary_key=True)
-    labels: str = Field(primary_key=True)
-    value: float = 0.0
-    changed: int = Field(default=0, sa_type=BigInteger, index=True)
-
-
-class HistogramRow(SQLModel, table=True):
-    """`counts` as in `accounting.histogram.Histogram`; `exemplars`: per bucket, of the newest observation that named
-    an episode, `[episode_id, value, seconds since the epoch]`."""
-
-    __tablename__: ClassVar[Any] = "histogram"
-
-    metric: str = Field(primary_key=True)
-    labels: str = Field(primary_key=True)
-    counts: list[int] = _json()
-    total: float = 0.0
-    exemplars: dict[str, list[Any]] = _json()
-    changed: int = Field(default=0, sa_type=BigInteger, index=True)
-
-
-class GaugeRow(SQLModel, table=True):
-    """The newest value of something that an episode's end tells; an older one never replaces it."""
-
-    __tablename__: ClassVar[Any] = "gauge"
-
-    metric: str = Field(primary_key=True)
-    labels: str = Field(primary_key=True)
-    value: float = 0.0
-    at: datetime = _moment()
-
-
-class NoticeRow(SQLModel, table=True):
-    """A condition (`orchestrator.conditions`) from its beginning on: `planning.notices.Notice`. What happened and does
-    not last is over at once. At most one of a key lasts."""
-
-    __tablename__: ClassVar[Any] = "notice"
-    __table_args__ = (
-        Index(
-            "notice_one_lasting",
-            "key",
-            unique=True,
-            sqlite_where=text("over_at IS NULL"),
-            postgresql_where=text("over_at IS NULL"),
-        ),
-        Index("notice_untold", "id", sqlite_where=text("say <> ''"), postgresql_where=text("say <> ''")),
-    )
-
-    id: int | None = Field(default=None, primary_key=True)
-    key: str
-    condition: str
-    says: str
-    began_at: datetime = _moment()
-    seen_at: datetime = _moment()
-    over_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime(), nullable=True, index=True))
-    say: str = "began"
-
-
-class MessageRow(SQLModel, table=True):
-    """A message about `conditions`, sent by the outbox's act `outbox_id`. `reached`: the places
-    that have it, by their number in the setting `notify`, from 1."""
-
-    __tablename__: ClassVar[Any] = "message"
-
-    id: int | None = Field(default=None, primary_key=True)
-    outbox_id: int = Field(foreign_key="outbox.id", unique=True)
-    conditions: list[str] = _json()
-    severity: str
-    title: str
-    body: str
-    made_at: datetime = Field(default=None, sa_column=Column(UtcDateTime(), nullable=False, index=True))
-    reached: list[int] = _json()
-    ended_at: datetime | None = _moment(nullable=True)
-    result: str = ""
-
-
-class SpendingRow(SQLModel, table=True):
-    """What all had cost, and how many signals there were, at the beginning of an hour: a day of them is kept."""
-
-    __tablename__: ClassVar[Any] = "spending"
-
-    at: datetime = Field(default=None, sa_column=Column(UtcDateTime(), primary_key=True))
-    usd: float
-    signals: float

@@ -11,11 +11,12 @@ from sqlmodel import Session, col, select
 from orchestrator.accounting.tenure import TOLD, Tenure, Told, holds
 from orchestrator.accounting.values import Metered, Timeline, Waking
 from orchestrator.domain.wake import WakeRecord
+from orchestrator.store.account_tables import EnergyRow
 from orchestrator.store.convert import to_runner
 from orchestrator.store.meters import clock_ahead
 from orchestrator.store.power import to_record
 from orchestrator.store.spans import spans_between
-from orchestrator.store.tables import AttemptRow, EnergyRow, EventRow, RunnerEventRow, RunnerRow, WakeRow
+from orchestrator.store.tables import AttemptRow, EventRow, RunnerEventRow, RunnerRow, WakeRow
 
 UNCOSTED = text("NOT attempt.costed")
 """As the index says it: one of a database without truth values is not used for a comparison with 0."""

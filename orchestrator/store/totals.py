@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, select
 
 from orchestrator.accounting.additions import Additions, Observed, Series
-from orchestrator.store.tables import GaugeRow, HistogramRow, TotalRow
+from orchestrator.store.account_tables import GaugeRow, HistogramRow, TotalRow
 
 SET = "set:"
 TOGETHER = 500

@@ -41,8 +41,9 @@ from orchestrator.accounting.counting import EndedEpisode, EndedWake, count_epis
 from orchestrator.accounting.histogram import DISPATCH_SECONDS
 from orchestrator.domain.runner import SHOWN_STATES
 from orchestrator.domain.wake import WakeStage
+from orchestrator.store.account_tables import SpanRow, WatchRow
 from orchestrator.store.engine import Store, open_store
-from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow, OutboxRow, RunnerRow, SpanRow, WatchRow
+from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow, OutboxRow, RunnerRow
 from orchestrator.store.totals import write
 from runner_agent.protocol import to_json
 from tests.bench.plan_ms import _runner as a_runner

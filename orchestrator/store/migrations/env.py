@@ -1,10 +1,12 @@
 """Alembic's entry: it runs on the connection that `store.engine.migrate` hands over."""
 
 from alembic import context
+from sqlmodel import SQLModel
 
-from orchestrator.store.tables import CampaignRow
+from orchestrator.store import account_tables, notice_tables, tables
 
-target_metadata = CampaignRow.metadata
+TABLES = (tables, account_tables, notice_tables)
+target_metadata = SQLModel.metadata
 
 context.configure(
     connection=context.config.attributes["connection"], target_metadata=target_metadata, render_as_batch=True

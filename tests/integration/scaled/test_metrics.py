@@ -16,10 +16,11 @@ from orchestrator.accounting.counting import EndedWake, count_wake
 from orchestrator.service.rollup import roll_up
 from orchestrator.service.services import Services
 from orchestrator.settings import Settings
+from orchestrator.store.account_tables import SpanRow, WatchRow
 from orchestrator.store.engine import Store, open_store
 from orchestrator.store.rollup import uncounted
 from orchestrator.store.scrape import Memory, changed_since, newest_change, present
-from orchestrator.store.tables import EpisodeRow, SpanRow, WatchRow
+from orchestrator.store.tables import EpisodeRow
 from orchestrator.store.totals import add_total, write
 from orchestrator.web.metrics import Page
 from tests.components import need

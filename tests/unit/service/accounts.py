@@ -10,8 +10,9 @@ from typing import Any
 
 from sqlalchemy import update
 
+from orchestrator.store.account_tables import CostRow, SpanRow, TotalRow
 from orchestrator.store.settling import settle_runner
-from orchestrator.store.tables import CostRow, EpisodeRow, RunnerRow, SpanRow, TotalRow
+from orchestrator.store.tables import EpisodeRow, RunnerRow
 from orchestrator.store.totals import key
 from runner_agent.protocol import Meter
 from tests.unit.service.rig import Rig, Toy

@@ -13,8 +13,9 @@ from hypothesis.stateful import invariant, run_state_machine_as_test
 from orchestrator.domain.phases import ENDED, LEASED
 from orchestrator.domain.reasons import EndReason, meaning
 from orchestrator.planning.explain import explain
+from orchestrator.store.account_tables import CostRow
 from orchestrator.store.fleet import load_fleet
-from orchestrator.store.tables import AcceptanceRow, AttemptRow, CostRow, EpisodeRow, OutboxRow
+from orchestrator.store.tables import AcceptanceRow, AttemptRow, EpisodeRow, OutboxRow
 from tests.unit.service.accounts import all_time_is_accounted, price, totals
 from tests.unit.service.machine import Happenings
 from tests.unit.service.rig import LIVING, Toy

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.store.tables import GaugeRow, RunnerEventRow, RunnerRow
+from orchestrator.store.account_tables import GaugeRow
+from orchestrator.store.tables import RunnerEventRow, RunnerRow
 from runner_agent.protocol import Gpu, Hello, LaunchSpec, to_json
 from tests.unit.planning.builders import LARGE
 from tests.unit.service.leavings import Leavings, leavings

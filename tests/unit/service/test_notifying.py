@@ -20,9 +20,11 @@ from orchestrator.machines.messenger import FakeMessenger
 from orchestrator.service.notify import TOGETHER, TRIES_MAX, need_places, notify, send_test
 from orchestrator.service.services import Services
 from orchestrator.settings import Settings
+from orchestrator.store.account_tables import TotalRow
 from orchestrator.store.engine import Store
 from orchestrator.store.fleet import load_fleet
-from orchestrator.store.tables import EpisodeRow, MessageRow, NoticeRow, RunnerRow, TotalRow
+from orchestrator.store.notice_tables import MessageRow, NoticeRow
+from orchestrator.store.tables import EpisodeRow, RunnerRow
 from orchestrator.store.totals import add_total
 from tests.unit.planning.builders import NOW
 from tests.unit.service.leavings import leavings

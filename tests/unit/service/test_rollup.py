@@ -13,20 +13,10 @@ from sqlmodel import Session, col, select
 from orchestrator.accounting.additions import Additions
 from orchestrator.accounting.histogram import SECONDS
 from orchestrator.service.rollup import added_by, roll_up
+from orchestrator.store.account_tables import GaugeRow, HistogramRow, TotalRow
 from orchestrator.store.engine import Store
 from orchestrator.store.rollup import mark_counted, uncounted
-from orchestrator.store.tables import (
-    AcceptanceRow,
-    AttemptRow,
-    CampaignRow,
-    ChunkRow,
-    EpisodeRow,
-    EventRow,
-    GaugeRow,
-    HistogramRow,
-    OutboxRow,
-    TotalRow,
-)
+from orchestrator.store.tables import AcceptanceRow, AttemptRow, CampaignRow, ChunkRow, EpisodeRow, EventRow, OutboxRow
 from orchestrator.store.totals import add_total, write
 from tests.unit.planning.builders import NOW
 from tests.unit.service.rig import Rig

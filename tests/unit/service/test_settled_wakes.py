@@ -11,7 +11,8 @@ from orchestrator.domain.wake import WakeStage
 from orchestrator.machines.fake import FakeLink
 from orchestrator.machines.fake_senses import FakeSenses
 from orchestrator.machines.wake_probe import Sighting
-from orchestrator.store.tables import CostRow, RunnerRow
+from orchestrator.store.account_tables import CostRow
+from orchestrator.store.tables import RunnerRow
 from tests.unit.service.accounts import PRICES, all_time_is_accounted, charged, settle_now, total, usd
 from tests.unit.service.parts import Clock
 from tests.unit.service.rig import Toy

@@ -14,7 +14,8 @@ from sqlmodel import col
 from orchestrator.service import fleet_ops
 from orchestrator.service.again import rescore, retry
 from orchestrator.service.settlement import settle
-from orchestrator.store.tables import AttemptRow, CostRow, EnergyRow, RunnerRow, SpanRow, WatchRow
+from orchestrator.store.account_tables import CostRow, EnergyRow, SpanRow, WatchRow
+from orchestrator.store.tables import AttemptRow, RunnerRow
 from tests.unit.service.accounts import (
     SECOND_USD,
     AccountRig,

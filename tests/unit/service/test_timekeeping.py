@@ -10,7 +10,8 @@ import pytest
 
 from orchestrator.service import fleet_ops
 from orchestrator.service.timekeeping import keep_time
-from orchestrator.store.tables import RunnerRow, WatchRow
+from orchestrator.store.account_tables import WatchRow
+from orchestrator.store.tables import RunnerRow
 from tests.unit.planning.builders import NOW
 from tests.unit.service.accounts import all_time_is_accounted, shown, spans, total
 from tests.unit.service.rig import Rig, Toy

@@ -11,11 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlmodel import Session, select
 
+from orchestrator.store.account_tables import CostRow, EnergyRow
 from orchestrator.store.engine import Store
 from orchestrator.store.meters import clock_ahead, record_meters, to_meter
 from orchestrator.store.settling import settle_runner
 from orchestrator.store.spans import watch
-from orchestrator.store.tables import CostRow, EnergyRow, RunnerRow
+from orchestrator.store.tables import RunnerRow
 from runner_agent.protocol import Meter, Readings, Report
 from tests.unit.planning.builders import NOW
 from tests.unit.store.rows import fresh_store

@@ -9,7 +9,8 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import delete
 
-from orchestrator.store.tables import AttemptRow, CampaignRow, CostRow, EpisodeRow, RunnerRow, WakeRow
+from orchestrator.store.account_tables import CostRow
+from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow, RunnerRow, WakeRow
 from tests.unit.service.rig import Rig
 from tests.unit.store.rows import campaign_row
 from tests.unit.web.test_api import V1, error

@@ -15,6 +15,7 @@ from sqlalchemy import create_engine, delete, event, text, update
 from orchestrator.domain.health import Finding
 from orchestrator.domain.runner import SHOWN_STATES
 from orchestrator.settings import Settings
+from orchestrator.store.account_tables import GaugeRow, HistogramRow, TotalRow
 from orchestrator.store.changes import ask_again
 from orchestrator.store.engine import Store
 from orchestrator.store.health import move_health
@@ -26,11 +27,8 @@ from orchestrator.store.tables import (
     ChunkRow,
     EpisodeRow,
     EventRow,
-    GaugeRow,
-    HistogramRow,
     OutboxRow,
     RunnerRow,
-    TotalRow,
 )
 from orchestrator.store.totals import add_total
 from orchestrator.web.app import create_app

@@ -26,6 +26,8 @@ def upgrade() -> None:
     where = sa.text("NOT noticed")
     op.create_index("episode_unnoticed", "episode", ["ended_at"], sqlite_where=where, postgresql_where=where)
     op.create_index("attempt_made", "attempt", ["created_at"])
+    left = sa.text("ended IS NOT NULL AND acknowledged_at IS NULL")
+    op.create_index("attempt_left", "attempt", ["runner", "created_at"], sqlite_where=left, postgresql_where=left)
     _notices()
     _messages()
 
@@ -75,6 +77,7 @@ def _messages() -> None:
 def downgrade() -> None:
     for table in ("spending", "message", "notice"):
         op.drop_table(table)
+    op.drop_index("attempt_left", "attempt")
     op.drop_index("attempt_made", "attempt")
     op.drop_index("episode_unnoticed", "episode")
     with op.batch_alter_table("episode", schema=None) as batch_op:
