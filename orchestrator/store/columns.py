@@ -37,6 +37,11 @@ def empty_json() -> Any:
     return Field(default_factory=dict, sa_column=Column(JSON(none_as_null=True), nullable=False))
 
 
+def of_few(name: str, column: str, where: str) -> Index:
+    """Of the rows for which that holds: few at any time, however long the table is."""
+    return Index(name, column, sqlite_where=text(where), postgresql_where=text(where))
+
+
 def uncounted(name: str, column: str) -> Index:
-    """Of the rows that the roll-ups lack: few at any time, however long the table is."""
-    return Index(name, column, sqlite_where=text("NOT counted"), postgresql_where=text("NOT counted"))
+    """Of the rows that the roll-ups lack."""
+    return of_few(name, column, "NOT counted")

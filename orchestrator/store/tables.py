@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from sqlalchemy import BigInteger, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from orchestrator.store.columns import empty_json, json_column, moment, uncounted
+from orchestrator.store.columns import empty_json, json_column, moment, of_few, uncounted
 
 
 class CampaignRow(SQLModel, table=True):
@@ -92,19 +92,10 @@ class AttemptRow(SQLModel, table=True):
             postgresql_where=text("ended IS NULL"),
         ),
         uncounted("attempt_uncounted", "created_at"),
-        Index(
-            "attempt_uncosted",
-            "runner",
-            sqlite_where=text("NOT costed"),
-            postgresql_where=text("NOT costed"),
-        ),
-        Index(
-            "attempt_left",
-            "runner",
-            "created_at",
-            sqlite_where=text("ended IS NOT NULL AND acknowledged_at IS NULL"),
-            postgresql_where=text("ended IS NOT NULL AND acknowledged_at IS NULL"),
-        ),
+        of_few("attempt_uncosted", "runner", "NOT costed"),
+        of_few("attempt_live", "runner", "ended IS NULL"),
+        of_few("attempt_left", "created_at", "ended IS NOT NULL AND acknowledged_at IS NULL"),
+        of_few("attempt_left_on", "runner", "ended IS NOT NULL AND acknowledged_at IS NULL"),
         Index("attempt_made", "created_at"),
     )
 

@@ -8,6 +8,12 @@ from alembic import op
 revision = "0009"
 down_revision = "0008"
 
+OF_ATTEMPTS = {
+    "attempt_live": ("runner", "ended IS NULL"),
+    "attempt_left": ("created_at", "ended IS NOT NULL AND acknowledged_at IS NULL"),
+    "attempt_left_on": ("runner", "ended IS NOT NULL AND acknowledged_at IS NULL"),
+}
+
 
 def _moment(name: str, *, nullable: bool = False) -> sa.Column[datetime]:
     return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable)
@@ -26,8 +32,9 @@ def upgrade() -> None:
     where = sa.text("NOT noticed")
     op.create_index("episode_unnoticed", "episode", ["ended_at"], sqlite_where=where, postgresql_where=where)
     op.create_index("attempt_made", "attempt", ["created_at"])
-    left = sa.text("ended IS NOT NULL AND acknowledged_at IS NULL")
-    op.create_index("attempt_left", "attempt", ["runner", "created_at"], sqlite_where=left, postgresql_where=left)
+    for index, (column, condition) in OF_ATTEMPTS.items():
+        where = sa.text(condition)
+        op.create_index(index, "attempt", [column], sqlite_where=where, postgresql_where=where)
     _notices()
     _messages()
 
@@ -77,7 +84,8 @@ def _messages() -> None:
 def downgrade() -> None:
     for table in ("spending", "message", "notice"):
         op.drop_table(table)
-    op.drop_index("attempt_left", "attempt")
+    for index in OF_ATTEMPTS:
+        op.drop_index(index, "attempt")
     op.drop_index("attempt_made", "attempt")
     op.drop_index("episode_unnoticed", "episode")
     with op.batch_alter_table("episode", schema=None) as batch_op:
