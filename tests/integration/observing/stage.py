@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from tests.orchestrator import ScaledOrchestrator, wait_for
 PROMETHEUS = Path(__file__).parents[3] / "grafana/prometheus"
 LIVE = "desk"
 SCRAPE_S = 1
+WAVE_EVERY = timedelta(seconds=5)
 CELERY_SCRAPE_S = 5
 """The exporter asks all workers twice, and waits a second for each answer."""
 
@@ -46,18 +47,24 @@ class WatchedOrchestrator(ScaledOrchestrator):
 
 @dataclass(frozen=True)
 class Stage:
-    """`wave()` lets more episodes end on its machines."""
+    """`wave()` lets more episodes end on its machines; `waves` has the moments at which it did."""
 
     matins: ScaledOrchestrator
     prometheus: Prometheus
     store: Store
     campaign: Path
-    waves: list[int]
+    waves: list[datetime]
 
     def wave(self) -> None:
+        now = datetime.now(UTC)
         with self.store.writing() as session:
-            add_wave(session, len(self.waves), datetime.now(UTC), (LIVE, ASLEEP, DRIFTED))
-        self.waves.append(len(self.waves))
+            add_wave(session, len(self.waves), now, (LIVE, ASLEEP, DRIFTED))
+        self.waves.append(now)
+
+    def go_on(self) -> None:
+        """A wave every few seconds: rates are of half a minute, and whoever looks may take longer."""
+        if datetime.now(UTC) - self.waves[-1] > WAVE_EVERY:
+            self.wave()
 
     def tail(self) -> str:
         return f"{self.matins.tail()}\nprometheus:\n{self.prometheus.tail()}"

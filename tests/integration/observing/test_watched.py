@@ -34,7 +34,6 @@ def unknown(prometheus: Prometheus, expressions: Iterable[str]) -> set[str]:
 def test_every_expression_of_every_panel_names_what_exists_and_returns_data(stage: Stage) -> None:
     prometheus = stage.prometheus
     (episode,) = stage.matins.submit(stage.campaign, "replay:doer")
-    stage.wave()
     stage.matins.wait_until_ended([episode], 60)
     asked = {f"{one.where} [{number}]": one.expression for number, one in enumerate(questions(prometheus, prefer=LIVE))}
     assert len(asked) > 50
@@ -42,6 +41,7 @@ def test_every_expression_of_every_panel_names_what_exists_and_returns_data(stag
 
     def all_answer() -> bool:
         nonlocal silent
+        stage.go_on()
         silent = unanswered(prometheus, silent)
         return not silent
 
@@ -53,8 +53,12 @@ def test_every_rule_names_what_exists_and_what_is_recorded_has_values(stage: Sta
     prometheus = stage.prometheus
     recorded = {name: name for name, rule in rules().items() if "record" in rule}
     assert recorded
-    stage.wave()
-    wait_for(lambda: not unanswered(prometheus, recorded), 60, lambda: str(unanswered(prometheus, recorded)))
+
+    def all_recorded() -> bool:
+        stage.go_on()
+        return not unanswered(prometheus, recorded)
+
+    wait_for(all_recorded, 60, lambda: str(unanswered(prometheus, recorded)))
     expressions = [rule["expr"] for rule in rules().values()]
     assert unknown(prometheus, expressions) == set()
     for expression in expressions:
