@@ -48,9 +48,10 @@ def tick(services: Services) -> int:
     _ring_for_acts(services)
     _ring_for_runners(services)
     if keep_time(services):
+        # Ticks that come in a burst do this once.
         settle(services)
-    roll_up(services)
-    notify(services, fleet)
+        roll_up(services)
+        notify(services, fleet)
     if committed:
         services.doorbell.tick()
     return committed
