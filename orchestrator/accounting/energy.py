@@ -22,7 +22,7 @@ def between(before: Meter | None, now: Meter) -> Metered | None:
     is seen. Where only a part of the time was covered, the end of it is taken to be that part."""
     if before is None or before.epoch != now.epoch or before.whole != now.whole:
         return None
-    start, end = _moment(before.at), _moment(now.at)
+    start, end = moment(before.at), moment(now.at)
     if start is None or end is None:
         return None
     known = before.joules.keys() & now.joules.keys()
@@ -38,10 +38,10 @@ def between(before: Meter | None, now: Meter) -> Metered | None:
     return Metered(start=start, end=end, joules=joules, whole=now.whole)
 
 
-def _moment(text: str) -> datetime | None:
-    """None of what is no moment."""
+def moment(text: str) -> datetime | None:
+    """ISO 8601 with a zone, as runners write it; None for what is no moment."""
     try:
-        moment = datetime.fromisoformat(text)
+        told = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return moment if moment.tzinfo else None
+    return told if told.tzinfo else None

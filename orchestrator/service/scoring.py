@@ -141,8 +141,7 @@ def _exit(services: Services, act: Act) -> ExitRecord:
 def _settle(session: Session, services: Services, scene: Scene, judged: Judged) -> bool:
     """Whether that ended the episode."""
     act, reason, now = scene.act, judged.reason, services.now()
-    day = now.astimezone(UTC).date().isoformat()
-    spent = token_lines(judged.tokens, day=day, runner=act.runner, episode_id=act.episode_id, attempt_id=act.attempt_id)
+    spent = judged.token_lines(act.runner, act.episode_id, act.attempt_id, now)
     cancelled = session.get_one(EpisodeRow, act.episode_id).cancel_requested or reason is EndReason.CANCELLED
     if not cancelled and (meaning(reason).kind == "infrastructure" or meaning(reason).retry is not None):
         if fail_attempt(session, act.attempt_id, reason, judged.verdict.invalid_reason, now=now):

@@ -11,8 +11,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
 from orchestrator.accounting.values import Line
+from orchestrator.accounting.waste import gives_signal
 from orchestrator.domain.phases import ENDED
-from orchestrator.domain.reasons import EndReason, meaning
 from orchestrator.store.account_tables import CostRow
 from orchestrator.store.changes import rows_changed
 from orchestrator.store.tables import AttemptRow, EpisodeRow
@@ -120,7 +120,7 @@ def _is_settled(session: Session, episode: EpisodeRow) -> bool:
 
 
 def _waste(session: Session, reason: str | None, usd: float) -> None:
-    if reason is not None and not meaning(EndReason(reason)).signal:
+    if reason is not None and not gives_signal(reason):
         _add_waste(session, reason, usd)
 
 

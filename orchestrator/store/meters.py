@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
 
-from orchestrator.accounting.energy import between
+from orchestrator.accounting.energy import between, moment
 from orchestrator.accounting.values import Metered
 from orchestrator.store.account_tables import EnergyRow
 from orchestrator.store.tables import RunnerRow
@@ -64,7 +64,7 @@ def told_until(row: RunnerRow) -> datetime | None:
 def metered_until(row: RunnerRow) -> datetime | None:
     """How far its meters have counted, at our time."""
     meter = to_meter(row)
-    at = _moment(meter.at) if meter is not None else None
+    at = moment(meter.at) if meter is not None else None
     return at - clock_ahead(row) if at is not None else None
 
 
@@ -72,7 +72,7 @@ def _is_stale(known: Meter | None, meter: Meter) -> bool:
     """Of one epoch the newest counts; of another, whatever comes."""
     if known is None or known.epoch != meter.epoch:
         return False
-    then, now = _moment(known.at), _moment(meter.at)
+    then, now = moment(known.at), moment(meter.at)
     return then is not None and (now is None or now <= then)
 
 
@@ -100,7 +100,7 @@ def _goes_on(row: RunnerRow, newest: EnergyRow, start: datetime, whole: bool) ->
 
 def _ahead(at: str, asked_at: datetime, now: datetime) -> timedelta:
     """A report that was under way for long says nothing against a clock."""
-    said = _moment(at)
+    said = moment(at)
     if said is None or asked_at - AGREE <= said <= now + AGREE:
         return timedelta()
     return said - (now if said > now else asked_at)
@@ -108,17 +108,8 @@ def _ahead(at: str, asked_at: datetime, now: datetime) -> timedelta:
 
 def _told_at(at: str, ahead: timedelta, now: datetime) -> datetime:
     """When the report was made, at our time."""
-    said = _moment(at)
+    said = moment(at)
     return min(now, said - ahead) if said is not None else now
-
-
-def _moment(text: str) -> datetime | None:
-    """None for what is no moment."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else None
 
 
 def _is_full(report: Report) -> bool:
