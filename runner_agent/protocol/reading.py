@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 import typing
 from typing import Any, Literal, TypeVar
@@ -50,7 +51,7 @@ def _read(kind: Any, data: Any, where: str) -> Any:
 
 def _read_dataclass(kind: Any, data: Any, where: str) -> Any:
     _expect(isinstance(data, dict), data, where, "an object")
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     values: dict[str, Any] = {}
     for part in dataclasses.fields(kind):
         if part.name in data:
@@ -58,6 +59,11 @@ def _read_dataclass(kind: Any, data: Any, where: str) -> Any:
         elif part.default is dataclasses.MISSING and part.default_factory is dataclasses.MISSING:
             raise MalformedMessage(f"{where}.{part.name} is missing")
     return kind(**values)
+
+
+@functools.cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def _expect(holds: bool, data: Any, where: str, what: str) -> Any:
