@@ -20,6 +20,9 @@ from runner_agent.protocol import TREE_VARIABLE, Check, Command, LaunchSpec, Sta
 from runner_agent.shadow import Shadow
 from runner_agent.snapshots import Method
 
+JUDGE = "judge"
+"""The scratch of build, lint, tests and checks."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class StageEnd:
@@ -98,7 +101,7 @@ class Context:
         env: Mapping[str, str] | None = None,
         tree_writable: bool = True,
         binds: tuple[Bind, ...] = (),
-        scratch: str = "judge",
+        scratch: str = JUDGE,
     ) -> Outcome:
         """Runs a command in the sandbox with both its outputs in `log`."""
         known_as = self.found.fresh.tree if tree == self.folder.judged else self.spec.commit

@@ -51,14 +51,17 @@ class Found:
 class Fresh:
     """What is known of a judged tree. `tree` is the hash of the agent's last commit's tree, `changed` are the paths in
     which that differs from the base, `planted` those that were left out, `since_ns` when its build began by the clock
-    of its files, `programs` the build's note (path -> SHA-256). `problem`: why the tree cannot be told fresh; empty if
-    it can."""
+    of its files, `programs` the build's note (path -> SHA-256). `settings` are those of `steering.SETTINGS` that the
+    commit has, once asked for, `steered` those that a command left instead. `problem`: why the tree cannot be told
+    fresh; empty if it can."""
 
     tree: str = ""
     changed: frozenset[str] = frozenset()
     planted: tuple[str, ...] = ()
     since_ns: int | None = None
     programs: dict[str, str] = field(default_factory=dict[str, str])
+    settings: frozenset[str] | None = None
+    steered: frozenset[str] = frozenset()
     problem: str = ""
 
 

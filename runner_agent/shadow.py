@@ -103,9 +103,10 @@ class Shadow:
         """The hash of the last commit's tree."""
         return self._text(tree, "rev-parse", "--verify", "--end-of-options", f"{BRANCH}^{{tree}}").strip()
 
-    def drifted(self, tree: Path) -> Listing:
-        """The tracked files of `tree`, over which the last commit was put, that are not as they are there."""
-        wanted = ("diff", "--name-only", "--no-renames", "--no-ext-diff", "-z", BRANCH, "--")
+    def drifted(self, tree: Path, within: tuple[str, ...] = ()) -> Listing:
+        """The tracked files of `tree`, over which the last commit was put, that are not as they are there; of all, or
+        of those paths."""
+        wanted = ("diff", "--name-only", "--no-renames", "--no-ext-diff", "-z", BRANCH, "--", *within)
         return self._paths(tree, *wanted, errors="surrogateescape")
 
     def restore(self, tree: Path, paths: Iterable[str]) -> None:
@@ -125,9 +126,9 @@ class Shadow:
         wanted = ("diff", "--name-only", "--no-renames", "-z", START, BRANCH, "--")
         return self._paths(tree, *wanted, errors=errors)
 
-    def listing(self, tree: Path) -> Listing:
-        """The paths of the last commit."""
-        return self._paths(tree, "ls-tree", "-r", "--name-only", "-z", BRANCH)
+    def listing(self, tree: Path, within: tuple[str, ...] = ()) -> Listing:
+        """The paths of the last commit; all, or those that are there or below."""
+        return self._paths(tree, "ls-tree", "-r", "--name-only", "-z", BRANCH, "--", *within)
 
     def contents(self, tree: Path) -> Listing:
         """The files of the last commit, each as mode, kind and hash, a tab, and its path."""

@@ -167,7 +167,7 @@ class Walk:
         return f"{' and '.join(failed)} did not succeed" if failed else ""
 
     def _commands(self, kind: commands.Kind, wanted: tuple[Command, ...]) -> StageEnd:
-        return commands.run(self._context, kind, wanted, self._context.folder.judged)
+        return commands.run(self._context, kind, wanted)
 
     def _pack(self, reason: ExitReason) -> bool:
         """Also after a cancel or a fault. What cannot be packed is said in the exit record, not raised."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from runner_agent.context import Context, StageEnd
@@ -12,13 +11,17 @@ from runner_agent.stages import fresh
 Kind = Literal["build", "lint", "test"]
 
 
-def run(context: Context, kind: Kind, commands: tuple[Command, ...], tree: Path) -> StageEnd:
+def run(context: Context, kind: Kind, commands: tuple[Command, ...]) -> StageEnd:
     """Runs each command until one does not end well; `logs/<kind>-K.log` holds what each wrote.
     What a build made is noted."""
     if kind == "build":
         fresh.begin(context)
     for number, command in enumerate(commands, 1):
-        outcome = context.run("build", command, context.out / "logs" / f"{kind}-{number}.log", tree=tree)
+        if problem := fresh.clear(context):
+            return StageEnd(result="failed", detail=problem)
+        outcome = context.run(
+            "build", command, context.out / "logs" / f"{kind}-{number}.log", tree=context.folder.judged
+        )
         if not outcome.ok:
             return StageEnd(result=outcome.result, detail=f"{' '.join(command.argv)}: {outcome.detail}")
     if kind == "build":

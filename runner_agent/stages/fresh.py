@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from runner_agent import clock, freshness, trees
-from runner_agent.context import Context
+from runner_agent import clock, freshness, steering, trees
+from runner_agent.context import JUDGE, Context
 from runner_agent.control import DiskFloor, InfrastructureFault
 from runner_agent.freshness import TooMuch
 from runner_agent.protocol import BUILT_SCHEMA
@@ -44,6 +44,26 @@ def leave_out(context: Context) -> None:
     if planted and not fresh.planted:
         context.journal.record("planted-left-out", count=len(planted), paths=shown(planted))
     fresh.planted = planted
+
+
+def clear(context: Context) -> str:
+    """Takes away what the last command left to steer the next one of the judged tree; why that cannot be, or an empty
+    text."""
+    fresh, tree, shadow = context.found.fresh, context.folder.judged, context.shadow
+    try:
+        steering.empty_home(context.scratch(JUDGE))
+        if fresh.settings is None:
+            fresh.settings = frozenset(shadow.listing(tree, steering.SETTINGS).paths)
+        foreign = steering.take_out(tree, fresh.settings, shadow.made())
+    except OSError as problem:
+        return _plain(f"what steers tools could not be taken away: {problem}")
+    changed = _drifted(context, steering.SETTINGS) if fresh.settings else ()
+    if changed:
+        shadow.restore(tree, changed)
+    if found := (*foreign, *changed):
+        context.journal.record("steering-taken-away", count=len(found), paths=shown(found))
+        fresh.steered |= frozenset(found)
+    return ""
 
 
 def begin(context: Context) -> None:
@@ -91,10 +111,12 @@ def rewritten(context: Context) -> tuple[str, ...]:
 
 def problems(context: Context) -> list[str]:
     """What is to be said of the agent's commit, as sentences."""
-    planted = context.found.fresh.planted
-    if not planted:
-        return []
-    return [f"files of the agent's commit that would pass for built ones were left out of its build: {listed(planted)}"]
+    fresh = context.found.fresh
+    said = {
+        "files of the agent's commit that would pass for built ones were left out of its build": fresh.planted,
+        "settings that the agent's code left for the next command were taken away": sorted(fresh.steered),
+    }
+    return [f"{what}: {listed(paths)}" for what, paths in said.items() if paths]
 
 
 def listed(paths: Sequence[str]) -> str:
@@ -115,12 +137,12 @@ def _know(context: Context) -> None:
     fresh.problem = "" if changed.whole else "it differs from the base in more files than can be listed"
 
 
-def _drifted(context: Context) -> tuple[str, ...]:
+def _drifted(context: Context, within: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Tracked files that are not the agent's, but for those that the base's own build, lint or tests write over too. A
     tree that its own code left such that git cannot compare it has a problem, and the attempt has none."""
     shadow, tree, fresh = context.shadow, context.folder.judged, context.found.fresh
     try:
-        drifted = set(shadow.drifted(tree).paths) - set(fresh.planted)
+        drifted = set(shadow.drifted(tree, within).paths) - set(fresh.planted)
         drifted = {path for path in drifted if PurePosixPath(path).name not in REWRITTEN_BY_TOOLS}
         return tuple(sorted(drifted - set(shadow.left(tree).paths))) if drifted else ()
     except DiskFloor:

@@ -157,7 +157,9 @@ def _commands(context: Context, checks: tuple[Check, ...]) -> dict[str, dict[str
 
 
 def _command(context: Context, check: Check, command: Command) -> dict[str, Any]:
-    """Lays the check's files over the tree, runs its command, takes them away."""
+    """Lays the check's files over the tree, runs its command, takes them away; what ran before does not steer it."""
+    if problem := fresh.clear(context):
+        return {"ran": True, "problem": problem}
     log = _log(context, check)
     files = [protocol.to_json(file) for file in check.files]
     if files:

@@ -10,6 +10,12 @@ from orchestrator.cli.render import values
 SLOW_STAGES = frozenset({"baseline", "session", "build", "lint", "test", "smoke"})
 """Stages whose beginning is worth a line of its own: someone waits for their end."""
 
+MENDED = {
+    "planted-left-out": "left out of the build",
+    "tree-restored": "put back after the tests",
+    "steering-taken-away": "kept from steering the next command",
+}
+
 
 def progress(event: Event) -> str | None:
     """The line for someone who follows the episode; None for what is of no interest while it runs."""
@@ -42,9 +48,8 @@ def progress(event: Event) -> str | None:
             )
         case "smoke-reused":
             return _joined("measured before", f"episode {_text(data.get('from'))}", _text(data.get("measured_at")))
-        case "planted-left-out" | "tree-restored":
-            what = "left out of the build" if event.event == "planted-left-out" else "put back after the tests"
-            return _joined(f"{what}: {values.plural(int(_number(data.get('count'))), 'file')}")
+        case "planted-left-out" | "tree-restored" | "steering-taken-away":
+            return _joined(f"{MENDED[event.event]}: {values.plural(int(_number(data.get('count'))), 'file')}")
         case "frozen":
             return _joined("frozen while another attempt was measured", _seconds(data))
         case "budget-spent":

@@ -130,6 +130,7 @@ def test_no_control_character_reaches_a_terminal(text: str) -> None:
         ({"event": "smoke-round", "data": {"round": 1, "side": "baseline", "tok_s": 31.0, "reused": True}}, None),
         ({"event": "planted-left-out", "data": {"count": 2}}, "left out of the build: 2 files"),
         ({"event": "tree-restored", "data": {"count": 1}}, "put back after the tests: 1 file"),
+        ({"event": "steering-taken-away", "data": {"count": 1}}, "kept from steering the next command: 1 file"),
         ({"event": "gate-waited", "data": {"gate": "gpu", "seconds": 12}}, "waited for the gpu gate  12.0 s"),
         (
             {"event": "gate-waited", "data": {"gate": "build", "seconds": 12, "behind": 2}},
