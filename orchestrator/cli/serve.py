@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import sys
+import threading
 from typing import Literal
 
 Part = Literal["up", "api", "worker", "beat"]
 
 
-def serve(part: Part) -> int:
-    """Run a part, or all of them in this process, until SIGINT or SIGTERM; the exit status."""
+READ_BYTES = 4096
+
+
+def serve(part: Part, *, until_eof: bool = False) -> int:
+    """Run a part, or all of them in this process, until SIGINT or SIGTERM, or the end of standard input where that is
+    asked for; the exit status."""
+    if until_eof:
+        threading.Thread(target=_end_with_input, name="input", daemon=True).start()
     from orchestrator.failpoints import arm
     from orchestrator.logs import configure
     from orchestrator.settings import load
@@ -29,3 +40,11 @@ def serve(part: Part) -> int:
             return parts.run_worker(settings)
         case "beat":
             return parts.run_beat(settings)
+
+
+def _end_with_input() -> None:
+    """Whoever holds the other end may be killed, and then the kernel closes it."""
+    with contextlib.suppress(OSError):
+        while os.read(sys.__stdin__.fileno() if sys.__stdin__ else -1, READ_BYTES):
+            pass
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -26,7 +26,11 @@ def register(app: typer.Typer) -> None:
     app.command("compare")(compare)
 
 
-def up() -> None:
+def up(
+    until_eof: Annotated[
+        bool, typer.Option("--until-eof", help="End with standard input too: with whoever holds its other end.")
+    ] = False,
+) -> None:
     """Run the orchestrator here: API, scheduler and worker in one process, until Ctrl-C or SIGTERM.
 
     Episodes that run meanwhile go on without it; the next `matins up` adopts them where they stand.
@@ -35,7 +39,7 @@ def up() -> None:
     Example:
       matins up
     """
-    _serve("up")
+    _serve("up", until_eof=until_eof)
 
 
 def api() -> None:
@@ -74,10 +78,10 @@ def beat() -> None:
     _serve("beat")
 
 
-def _serve(part: Part) -> None:
+def _serve(part: Part, *, until_eof: bool = False) -> None:
     from orchestrator.cli.serve import serve
 
-    raise typer.Exit(serve(part))
+    raise typer.Exit(serve(part, until_eof=until_eof))
 
 
 def demo(

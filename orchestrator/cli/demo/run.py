@@ -79,7 +79,7 @@ def run_demo(options: DemoOptions) -> int:
     home = _home()
     where = connection()
     before = signal.signal(signal.SIGTERM, _end)
-    service = ensure_running(where, options.up)
+    service = ensure_running(where, options.up, keep=options.keep)
     try:
         outcome = _main_job(options, home / "demo", begin)
         _show(outcome, as_json=options.as_json)

@@ -15,6 +15,7 @@ from orchestrator.cli.errors import Failed, Unreachable
 from orchestrator.cli.patience import Clock
 
 UP = (sys.executable, "-P", "-m", "orchestrator.cli", "up")
+UNTIL_EOF = "--until-eof"
 HEALTHY_WITHIN_S = 90.0
 STOPPED_WITHIN_S = 30.0
 POLL_S = 0.2
@@ -41,9 +42,11 @@ class Service:
             self.child.wait()
 
 
-def ensure_running(where: Connection, command: tuple[str, ...] = UP, clock: Clock | None = None) -> Service:
-    """Whatever answers at the URL, or else a detached child with its log in `up.log`. Raises Failed with the tail of
-    that log if it does not become healthy."""
+def ensure_running(
+    where: Connection, command: tuple[str, ...] = UP, clock: Clock | None = None, *, keep: bool = False
+) -> Service:
+    """Whatever answers at the URL, or else a detached child with its log in `up.log`. Unless it is to be kept it ends
+    with this process, however that ends. Raises Failed with the tail of that log if it does not become healthy."""
     if version := _version(where):
         terminal.note(f"An orchestrator answers at {where.url} (version {version}).")
         return Service()
@@ -51,8 +54,14 @@ def ensure_running(where: Connection, command: tuple[str, ...] = UP, clock: Cloc
     with log.open("ab") as opened:
         log.chmod(0o600)
         begin = opened.tell()
+        # Nobody writes into that pipe. A kill of this process alone closes it, and a signal at its parent's death would
+        # be lost with the thread that started the child.
         child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=opened, stderr=subprocess.STDOUT, start_new_session=True
+            command if keep else (*command, UNTIL_EOF),
+            stdin=subprocess.DEVNULL if keep else subprocess.PIPE,
+            stdout=opened,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     terminal.note(f"No orchestrator answers at {where.url}: started `matins up` (pid {child.pid}, log {log}).")
     service = Service(child=child)

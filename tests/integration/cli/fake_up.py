@@ -19,6 +19,9 @@ def main() -> int:
     token = Path(os.environ["MATINS_HOME"], "token")
     token.write_text(TOKEN, encoding="ascii")
     token.chmod(0o600)
+    Path(os.environ["MATINS_HOME"], "arguments").write_text(
+        " ".join([str(os.getpid()), *sys.argv[3:]]), encoding="ascii"
+    )
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     api = FakeApi(port=port)
     answer_submissions(api)

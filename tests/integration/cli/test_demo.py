@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from orchestrator.cli.demo.run import DemoOptions, run_demo
 from orchestrator.cli.errors import Failed, WrongInput
+from runner_agent import locks
 from tests.components import need
 from tests.integration.cli.conftest import Matins
 from tests.integration.cli.fake_api import COST, FakeApi
 from tests.integration.cli.fake_demo import answer_submissions
+from tests.orchestrator import Part, free_port, wait_for
 
 Demo = Callable[..., int]
 
@@ -191,6 +195,55 @@ def test_the_demo_starts_an_orchestrator_and_stops_the_one_it_started(
     assert "started `matins up`" in capsys.readouterr().err
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=60)
+
+
+def test_an_orchestrator_that_is_kept_is_not_bound_to_the_demo(
+    demo: Demo, api: FakeApi, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = _free_port(api, monkeypatch)
+    assert demo(up=_up(port, "well"), keep=True) == 0
+    pid, *arguments = (home / "arguments").read_text("ascii").split()
+    os.kill(int(pid), signal.SIGTERM)
+    os.waitpid(int(pid), 0)
+    assert arguments == []
+
+
+@pytest.fixture
+def under_way(tmp_path: Path) -> Iterator[Part]:
+    """A demo as a process of its own that has started a real `matins up`, and waits for a git that never ends."""
+    home, waits, asked = tmp_path / "home", tmp_path / "waits", tmp_path / "asked"
+    git = tmp_path / "bin/git"
+    git.parent.mkdir()
+    os.mkfifo(waits)
+    git.write_text(f"#!/bin/sh\n: > '{asked}'\nread -r _ < '{waits}'\n", encoding="utf-8")
+    git.chmod(0o755)
+    lock, url = home / "up.lock", f"http://127.0.0.1:{free_port()}"
+    settings = {"MATINS_HOME": str(home), "MATINS_URL": url, "PATH": f"{git.parent}:{os.environ['PATH']}"}
+    part = Part("demo", {**os.environ, **settings}, tmp_path / "demo.log")
+    part.start()
+    try:
+        wait_for(lambda: asked.exists() or not part.runs(), 60, part.tail)
+        assert part.runs(), part.tail()
+        yield part
+    finally:
+        part.stop()
+        if lock.exists() and locks.is_held(lock):
+            os.kill(int(part.tail().partition("started `matins up` (pid ")[2].partition(",")[0]), signal.SIGKILL)
+        with contextlib.suppress(OSError):  # that git may have been killed
+            os.close(os.open(waits, os.O_WRONLY | os.O_NONBLOCK))
+
+
+@pytest.mark.parametrize(("ending", "status"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 143)])
+def test_the_orchestrator_of_a_demo_ends_in_order_with_it_however_that_ends(
+    under_way: Part, tmp_path: Path, ending: signal.Signals, status: int
+) -> None:
+    lock, log = tmp_path / "home/up.lock", tmp_path / "home/up.log"
+    assert locks.is_held(lock)
+    under_way.signal(ending)
+    wait_for(lambda: not locks.is_held(lock), 30, under_way.tail)
+    assert "up-stopped" in log.read_text("utf-8")
+    assert under_way.process is not None
+    assert under_way.process.wait(300) == status
 
 
 def test_the_demo_leaves_alone_what_it_did_not_start(demo: Demo, matins: Matins) -> None:
