@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ import pytest
 REMEDY = "run `make system-parts test-parts`"
 
 POSTGRESQL = Path("/usr/lib/postgresql")
+RABBITMQ = Path("/usr/lib/rabbitmq")
 CELERY_EXPORTER_PYTHON = Path(__file__).parents[1] / ".venv-exporter/bin/python"
 
 
@@ -29,6 +32,15 @@ def need(*names: str) -> None:
     if in_ci():
         pytest.fail(f"a component is missing, and CI allows no skips: {message}", pytrace=False)
     pytest.skip(message, allow_module_level=True)
+
+
+@contextlib.contextmanager
+def or_exit(what: str) -> Iterator[None]:
+    """For programs, where no pytest takes what `need` raises: exit status 1, and one line that begins with `what`."""
+    try:
+        yield
+    except (pytest.skip.Exception, pytest.fail.Exception) as missing:
+        sys.exit(f"{what}: {missing}")
 
 
 def in_ci() -> bool:
@@ -108,6 +120,15 @@ def postgresql_programs() -> Path:
     return found[-1].parent if found else Path(str(on_path)).parent
 
 
+def _rabbitmq() -> str:
+    return "" if os.access(rabbitmq_program(), os.X_OK) else f"there is no {rabbitmq_program()}"
+
+
+def rabbitmq_program() -> Path:
+    """Behind Debian's wrapper on PATH, which starts it for root and its own account only, on the machine's files."""
+    return RABBITMQ / "bin" / "rabbitmq-server"
+
+
 def _celery_exporter() -> str:
     if os.access(CELERY_EXPORTER_PYTHON, os.X_OK):
         return ""
@@ -127,6 +148,8 @@ def _root() -> str:
     """Root in a container may lack the capability, so it is tried."""
     if os.geteuid() != 0:
         return "this account is not root; run the tests by sudo"
+    if problem := _program("unshare"):
+        return problem
     tried = subprocess.run(
         ["unshare", "--net", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"],
         capture_output=True,
@@ -153,6 +176,7 @@ PROBES: dict[str, Callable[[], str]] = {
     "mount namespace": _mount_namespace,
     "node_exporter": _node_exporter,
     "postgresql": _postgresql,
+    "rabbitmq": _rabbitmq,
     "root": _root,
     "vulkan": _vulkan,
 }

@@ -18,11 +18,13 @@ from tests.chaos.driver import Driver
 from tests.chaos.lab import running_lab
 from tests.chaos.rig import running_rig
 from tests.chaos.verdict import judge
+from tests.components import or_exit
 
 EVERY_S = 0.9
 PATIENCE_S = 240.0
 
 
+@or_exit("there is no chaos")
 def main() -> int:
     options = _options()
     print(f"chaos seed={options.seed} seconds={options.seconds:g} parts={options.parts}", flush=True)

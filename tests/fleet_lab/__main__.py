@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-import pytest
-
+from tests.components import or_exit
 from tests.fleet_lab import FAULTS, FleetLab, Machine
 
 
+@or_exit("the fleet lab cannot start")
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.fleet_lab", description="Virtual machines that sleep.")
     parser.add_argument("--machines", type=int, default=3, choices=range(1, 51), metavar="1-50")
@@ -29,8 +29,6 @@ def main() -> None:
             _play(lab)
     except KeyboardInterrupt:
         print(file=sys.stderr)
-    except (pytest.skip.Exception, pytest.fail.Exception) as missing:
-        sys.exit(f"the fleet lab cannot start: {missing}")
 
 
 def _play(lab: FleetLab) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from orchestrator.domain.health import Finding
 from orchestrator.store.health import move_health
-from tests.components import need
+from tests.components import need, or_exit
 from tests.integration.observing.boards import Question, questions
 from tests.integration.observing.drawing import Panel, Series, draw
 from tests.integration.observing.history import AWAY
@@ -76,6 +76,7 @@ INSTANT = ("stat", "bargauge", "table")
 SET_LABELS = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 
+@or_exit("the pictures cannot be drawn")
 def main() -> None:
     need("git", "prometheus", "node_exporter", "celery-exporter", "postgresql", "redis-server")
     with (
