@@ -46,7 +46,7 @@ class Bind:
 class Wish:
     """What is to run, and on what. `tree` and `scratch` are folders of the machine; `cwd` is one of the sandbox, and so
     are `programs`, which PATH begins with. `env` is the runner's word, `own_env` an agent's, which bubblewrap itself is
-    kept from. `gpu`: an agent's command that holds the gate; its others have no device."""
+    kept from. `gpu`: a command that holds the gate; others but the smoke test's have no device."""
 
     role: Role
     argv: tuple[str, ...]
@@ -110,7 +110,7 @@ def plan_process(machine: Machine, wish: Wish, bounds: Bounds, place: Place = Pl
         argv=(
             machine.bwrap,
             *_namespaces(machine, wish),
-            *_root(machine, bounds.hide, devices=wish.role != "agent" or wish.gpu),
+            *_root(machine, bounds.hide, devices=wish.role == "smoke" or wish.gpu),
             *_mounts(wish),
             *setenv,
             *("--chdir", wish.cwd, "--"),

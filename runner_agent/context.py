@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runner_agent import locks
+from runner_agent import gates, locks
 from runner_agent.confinement import Bind, Role, Wish
 from runner_agent.control import Control
 from runner_agent.freshness import Fresh
@@ -103,7 +103,8 @@ class Context:
         binds: tuple[Bind, ...] = (),
         scratch: str = JUDGE,
     ) -> Outcome:
-        """Runs a command in the sandbox with both its outputs in `log`."""
+        """Runs a command in the sandbox with both its outputs in `log`; one that asks for the GPU once its gate is
+        held. The smoke test's is held over all its runs."""
         known_as = self.found.fresh.tree if tree == self.folder.judged else self.spec.commit
         wish = Wish(
             role=role,
@@ -114,8 +115,11 @@ class Context:
             env={TREE_VARIABLE: known_as, **(env or {})},
             binds=binds,
             network=self.spec.network,
+            gpu=command.gpu,
         )
-        return self.seam.run(wish, self.streams(log), command.limit_s)
+        device = gates.of_device(self.home, self.spec.gpu, self.control, self.journal)
+        with device if command.gpu else contextlib.nullcontext():
+            return self.seam.run(wish, self.streams(log), command.limit_s)
 
     def write(self, name: str, value: Any) -> None:
         """A JSON file of the episode's folder."""

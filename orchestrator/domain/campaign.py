@@ -38,6 +38,10 @@ def _seconds(default: float, longest: float = 7 * DAY_S) -> float:
     return Field(default=default, gt=0, le=longest, description=f"seconds, more than 0 and at most {longest:g}")
 
 
+def _gpu() -> bool:
+    return Field(default=False, description="gpu = true or gpu = false")
+
+
 @dataclass(frozen=True, kw_only=True, config=_CLOSED)
 class Repo:
     """What is worked on. A relative `url` counts from the campaign file; `base` is resolved at submission. With "push"
@@ -107,7 +111,8 @@ class Session:
 
 @dataclass(frozen=True, kw_only=True, config=_CLOSED)
 class CommandCheck:
-    """Passes if the command exits with 0 in the graded tree. A hidden one is delivered once the agent is gone."""
+    """Passes if the command exits with 0 in the graded tree. A hidden one is delivered once the agent is gone. With
+    `gpu` it sees the device, and waits for its gate."""
 
     kind: Literal["command"]
     run: Run = Field(description='a command, split into words as a shell does: run = "cargo test -p kernels"')
@@ -115,6 +120,7 @@ class CommandCheck:
         default=(), max_length=200, description='a list: files = ["checks/a.rs -> crates/a/tests/"]'
     )
     hidden: bool = Field(default=False, description="hidden = true or hidden = false")
+    gpu: bool = _gpu()
     limit_s: float | None = Field(default=None, gt=0, le=DAY_S, description=f"seconds, more than 0, at most {DAY_S}")
 
 
@@ -180,9 +186,11 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True, config=_CLOSED)
 class Step:
-    """One command of build, lint or test. Without `limit_s` the limit of its stage holds."""
+    """One command of build, lint or test. Without `limit_s` the limit of its stage holds. With `gpu` it sees the
+    device, and waits for its gate."""
 
     run: Run = Field(description='a command, split into words as a shell does: run = "cargo build --release"')
+    gpu: bool = _gpu()
     limit_s: float | None = Field(default=None, gt=0, le=DAY_S, description=f"seconds, more than 0, at most {DAY_S}")
 
 

@@ -102,8 +102,8 @@ def hidden_checks(campaign: Campaign, files: Mapping[str, bytes]) -> tuple[proto
 
 def base_key(repo_url: str, commit: str, commands: Iterable[protocol.Command]) -> str:
     """The name of the built base tree: the same for every attempt that would build and test the same base alike."""
-    parts = [repo_url, commit, [list(command.argv) for command in commands]]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+    told = [[command.argv, "gpu"] if command.gpu else command.argv for command in commands]
+    return hashlib.sha256(json.dumps([repo_url, commit, told]).encode()).hexdigest()[:32]
 
 
 def _session(session: shape.Session, files: Mapping[str, bytes]) -> protocol.Session:
@@ -117,11 +117,11 @@ def _said(turn: shape.Turn, files: Mapping[str, bytes]) -> str:
 
 
 def _commands(steps: tuple[shape.Step, ...], limit_s: float) -> tuple[protocol.Command, ...]:
-    return tuple(_command(step.run, step.limit_s, limit_s) for step in steps)
+    return tuple(_command(step.run, step.limit_s, limit_s, gpu=step.gpu) for step in steps)
 
 
-def _command(run: str, own_limit_s: float | None, limit_s: float) -> protocol.Command:
-    return protocol.Command(argv=split_command(run), limit_s=limit_s if own_limit_s is None else own_limit_s)
+def _command(run: str, own_limit_s: float | None, limit_s: float, *, gpu: bool = False) -> protocol.Command:
+    return protocol.Command(argv=split_command(run), limit_s=limit_s if own_limit_s is None else own_limit_s, gpu=gpu)
 
 
 def _smoke(campaign: Campaign) -> protocol.Smoke:
@@ -169,7 +169,7 @@ def _check(check: shape.Check, item: str, position: int, grade_s: float, files: 
                 id=name,
                 item=item,
                 kind=check.kind,
-                command=_command(check.run, check.limit_s, grade_s),
+                command=_command(check.run, check.limit_s, grade_s, gpu=check.gpu),
                 files=tuple(_overlay(entry, files) for entry in check.files),
             )
         case shape.PatternCheck():

@@ -10,10 +10,12 @@ from runner_agent.protocol.words import CheckKind, Isolation
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """One command of a stage. `argv` is executed as it stands, in the tree, never by a shell."""
+    """One command of a stage. `argv` is executed as it stands, in the tree, never by a shell. With `gpu`, a command
+    other than the smoke test sees the device, too, and waits for its gate."""
 
     argv: tuple[str, ...]
     limit_s: float
+    gpu: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -208,7 +208,22 @@ def test_a_built_base_is_shared_by_all_who_would_build_it_alike(campaign: Campai
     assert launched(campaign, repo_url="/other").base_key != key
     assert launched(read_campaign(TEXT.replace("build --release", "build"), FILES)).base_key != key
     assert launched(read_campaign(TEXT.replace('run = "cargo test"', 'run = "cargo t"'), FILES)).base_key != key
+    assert launched(read_campaign(with_gpu('run = "cargo test"'), FILES)).base_key != key
     assert launched(read_campaign(TEXT.replace("cargo clippy", "cargo fmt"), FILES)).base_key == key
+
+
+def with_gpu(run: str) -> str:
+    return TEXT.replace(f"{run}\n", f"{run}\ngpu = true\n")
+
+
+@pytest.mark.parametrize("run", ["cargo build --release", "cargo clippy", "cargo test", "checks/run.sh"])
+def test_a_command_that_asks_for_the_gpu_is_launched_so_and_no_other_is(run: str) -> None:
+    campaign = read_campaign(with_gpu(f'run = "{run}"'), FILES)
+    spec = launched(campaign)
+    checks = [check.command for check in all_checks(campaign, FILES) if check.command is not None]
+    commands = (*spec.build, *spec.lint, *spec.test, *checks, spec.smoke.command)
+
+    assert [command.argv for command in commands if command.gpu] == [tuple(run.split())]
 
 
 def test_words_of_commands_do_not_run_together_in_the_key() -> None:

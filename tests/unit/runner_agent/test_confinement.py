@@ -135,12 +135,13 @@ def test_a_process_is_started_where_it_was_told() -> None:
     assert plan_process(MACHINE, WISH, BOUNDS, place).place == place
 
 
-def test_an_agent_has_no_device_but_for_the_command_that_holds_the_gate() -> None:
-    shown = {
-        (role, gpu): pairs(plan_process(MACHINE, replace(WISH, role=role, gpu=gpu), BOUNDS).argv, "--dev-bind", 2)
-        for role, gpu in (("agent", False), ("agent", True), ("build", False), ("smoke", False))
-    }
-    assert [bool(devices) for devices in shown.values()] == [False, True, True, True]
+@pytest.mark.parametrize(
+    ("role", "without", "with_gpu"),
+    [("agent", False, True), ("build", False, True), ("tool", False, True), ("smoke", True, True)],
+)
+def test_only_the_smoke_test_has_a_device_and_what_asks_for_it(role: Role, without: bool, with_gpu: bool) -> None:
+    plans = [plan_process(MACHINE, replace(WISH, role=role, gpu=gpu), BOUNDS) for gpu in (False, True)]
+    assert [bool(pairs(plan.argv, "--dev-bind", 2)) for plan in plans] == [without, with_gpu]
 
 
 def test_what_an_agent_sets_in_its_environment_reaches_its_command_and_not_bubblewrap() -> None:
