@@ -36,14 +36,16 @@ class Clock:
 
 
 class Bell:
-    """Writes down who rang. `deaf`: what is rung is lost."""
+    """Writes down who rang. `deaf`: what is rung is lost. Ticks that wait share one, as those of a worker do: it comes
+    after the last of them, and sees all."""
 
     def __init__(self) -> None:
         self.rung: list[tuple[str, Any]] = []
         self.deaf = False
 
     def tick(self) -> None:
-        self._ring("tick", None)
+        if ("tick", None) not in self.rung:
+            self._ring("tick", None)
 
     def observe(self, runner: str) -> None:
         self._ring("observe", runner)
