@@ -16,6 +16,7 @@ from orchestrator.machines.wake_probe import Senses, machine_senses
 from orchestrator.machines.wol import WakeTarget
 from orchestrator.planning.policy import Policy
 from orchestrator.planning.power_policy import PowerPolicy
+from orchestrator.service.setbacks import Setbacks
 from orchestrator.settings import Settings
 from orchestrator.store.engine import Store
 
@@ -55,7 +56,7 @@ def policy_of(settings: Settings) -> Policy:
 @dataclass(frozen=True, kw_only=True)
 class Services:
     """`link` opens the link to the runner at an address, `senses` gives what a wake of it sees; `pause` waits between
-    two looks, seconds; `messenger` sends what people are told."""
+    two looks, seconds; `messenger` sends what people are told; `unsettled` are runners whose accounts failed."""
 
     settings: Settings
     store: Store
@@ -66,3 +67,4 @@ class Services:
     pause: Callable[[float], None] = time.sleep
     messenger: Messenger = field(default_factory=AppriseMessenger)
     policy: Policy = field(default_factory=Policy)
+    unsettled: Setbacks = field(default_factory=Setbacks)

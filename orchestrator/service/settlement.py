@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from itertools import islice
 
 import structlog
@@ -19,19 +20,25 @@ comes first, so a fleet of a thousand machines awake is settled in turn, each ev
 
 
 def settle(services: Services) -> int:
-    """How many runners were settled. A fault in the accounts of one is logged, and holds up no other."""
+    """How many runners were settled. A fault in the accounts of one is logged once, and holds up no other: it is tried
+    again later, each time after longer."""
+    now, setbacks = services.now(), services.unsettled
     with services.store.reading() as session:
-        due = due_runners(session, LOOKED_AT_MOST)
-    settled = (name for name in due if _settle(services, name))
+        due = due_runners(session, LOOKED_AT_MOST + len(setbacks))
+    tried = islice((name for name in due if not setbacks.waits(name, now)), LOOKED_AT_MOST)
+    settled = (name for name in tried if _settle(services, name, now))
     return len(list(islice(settled, RUNNERS_MOST)))
 
 
-def _settle(services: Services, runner: str) -> bool:
+def _settle(services: Services, runner: str, now: datetime) -> bool:
     try:
         with services.store.writing() as session:
-            return settle_runner(session, runner)
+            settled = settle_runner(session, runner)
     except Unavailable:
         raise
-    except Exception:
-        log.exception("settlement-failed", runner=runner)
+    except Exception as error:
+        if services.unsettled.failed(runner, f"{type(error).__name__}: {error}", now):
+            log.exception("settlement-failed", runner=runner)
         return False
+    services.unsettled.over(runner)
+    return settled

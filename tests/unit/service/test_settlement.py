@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import delete, update
@@ -332,24 +330,6 @@ def test_a_meter_that_fell_silent_is_replaced_by_what_is_configured(rig: Account
     settle_now(rig)
     assert joules(rig, label="configured", phase="idle") > 36 * 100
     assert rig.rows(EnergyRow) == []
-
-
-# Faults.
-
-
-def test_a_fault_in_the_accounts_of_one_runner_holds_up_no_other(
-    the_toy: Toy, tmp_path: Path, told: list[MutableMapping[str, Any]]
-) -> None:
-    rig = AccountRig(the_toy, tmp_path / "two", runners=("a", "b"))
-    rig.watch(30)
-    with rig.store.writing() as session:
-        broken = {"ahead_s": "what?", "meter": None}
-        session.execute(update(RunnerRow).where(col(RunnerRow.name) == "a").values(meter=broken))
-        session.execute(update(RunnerRow).values(observe_after=rig.clock().replace(year=2027)))
-    rig.watch(200)
-    assert [entry["runner"] for entry in told if entry["event"] == "settlement-failed"].count("a") > 0
-    settled = {row.name: row.settled_until for row in rig.rows(RunnerRow)}
-    assert settled["b"] > settled["a"]
 
 
 # From before there were accounts.
