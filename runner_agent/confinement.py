@@ -31,6 +31,9 @@ EMPTIED = ("/tmp", "/run", "/var/tmp")  # noqa: S108  the sandbox's own, made an
 # These change how a program is loaded. They must reach the confined program only, not bubblewrap, which runs outside.
 LOADER_PREFIXES = ("LD_", "GLIBC_", "PYTHON", "GCONV_")
 BACKGROUND_NICENESS = 10
+# Points of 1000, each worth a thousandth of the machine's memory (proc(5), oom_score_adj): where memory runs out, the
+# kernel ends what belongs to an episode before the runner's own, and what is measured last of all that does.
+OUT_OF_MEMORY: Mapping[Role, int] = {"agent": 500, "build": 500, "tool": 400, "smoke": 400}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,11 +84,12 @@ class Bounds:
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessPlan:
-    """How to start it. `processes` and `file_bytes` are rlimits."""
+    """How to start it. `processes` and `file_bytes` are rlimits, `out_of_memory` is its oom_score_adj."""
 
     argv: tuple[str, ...]
     env: Mapping[str, str]
     niceness: int
+    out_of_memory: int
     place: Place
     processes: int
     file_bytes: int
@@ -118,6 +122,7 @@ def plan_process(machine: Machine, wish: Wish, bounds: Bounds, place: Place = Pl
         ),
         env={name: value for name, value in env.items() if name not in loader},
         niceness=0 if wish.role == "smoke" else BACKGROUND_NICENESS,
+        out_of_memory=OUT_OF_MEMORY[wish.role],
         place=place,
         processes=bounds.processes,
         file_bytes=bounds.file_bytes,

@@ -20,17 +20,19 @@ if TYPE_CHECKING:  # importing typing, too, takes its time
 def command(agent_file: str, python: str, cgroups: tuple[str, ...], plan: ProcessPlan) -> tuple[str, ...]:
     """The argument list that starts `plan` by way of this module."""
     cores = ",".join(map(str, plan.place.cores))
-    how = f"{plan.niceness}:{int(plan.place.idle)}:{plan.processes}:{plan.file_bytes}:{cores}:{SEPARATOR.join(cgroups)}"
+    numbers = (plan.niceness, plan.out_of_memory, int(plan.place.idle), plan.processes, plan.file_bytes)
+    how = ":".join((*map(str, numbers), cores, SEPARATOR.join(cgroups)))
     return (python, "-I", "-S", agent_file, "enter", how, *plan.argv)
 
 
 def main(arguments: list[str]) -> int:
     """Never returns, unless the program cannot be started."""
-    niceness, idle, processes, file_bytes, cores, cgroups = arguments[0].split(":", 5)
+    niceness, out_of_memory, idle, processes, file_bytes, cores, cgroups = arguments[0].split(":", 6)
     for cgroup in filter(None, cgroups.split(SEPARATOR)):
         with open(os.path.join(cgroup, "cgroup.procs"), "w") as file:
             file.write("0")
     os.nice(int(niceness))
+    _raise_oom_score(int(out_of_memory))
     if cores:
         os.sched_setaffinity(0, [int(part) for part in cores.split(",")])
     if idle == "1":
@@ -43,6 +45,17 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         print(f"{arguments[1]} cannot be started: {error}", file=sys.stderr)
     return 127
+
+
+def _raise_oom_score(value: int) -> None:
+    """A container may forbid it; nothing that is promised hangs on it."""
+    try:
+        with open("/proc/self/oom_score_adj", "r+") as file:
+            if int(file.read()) < value:
+                file.seek(0)
+                file.write(str(value))
+    except OSError:
+        return
 
 
 def _lower(limit: int, value: int) -> None:

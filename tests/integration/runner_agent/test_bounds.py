@@ -111,6 +111,12 @@ def test_where_the_kernel_cannot_bound_processes_they_are_counted_and_the_comman
     bench.seam.close()
 
 
+def test_where_memory_runs_out_an_episode_goes_before_the_runner(bench: Bench) -> None:
+    own = int(Path("/proc/self/oom_score_adj").read_text())
+    assert bench.run("cat", "/proc/self/oom_score_adj").ok
+    assert int(bench.log.read_text()) == max(own, 500)
+
+
 @pytest.mark.fault(29)
 def test_a_gigabyte_of_output_is_cut_ends_the_command_and_costs_no_memory(bench: Bench) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

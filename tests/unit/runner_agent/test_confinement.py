@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -128,6 +129,13 @@ def test_all_but_what_is_measured_stand_back(role: Role, niceness: int) -> None:
     plan = plan_process(MACHINE, replace(WISH, role=role), BOUNDS)
     assert (plan.niceness, plan.place) == (niceness, Place())
     assert (plan.processes, plan.file_bytes) == (100, 1000)
+
+
+def test_where_memory_runs_out_what_is_measured_goes_after_agents_and_builds() -> None:
+    agent, build, tool, smoke = (
+        plan_process(MACHINE, replace(WISH, role=role), BOUNDS).out_of_memory for role in get_args(Role)
+    )
+    assert 1000 > agent == build > tool == smoke > 0
 
 
 def test_a_process_is_started_where_it_was_told() -> None:
