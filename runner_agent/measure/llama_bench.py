@@ -8,34 +8,42 @@ from collections.abc import Iterator
 from typing import Any
 
 from runner_agent import shape
+from runner_agent.measure.text import Faults
 
 Sample = tuple[float, "int | None", "float | None"]
 """tok/s, tokens and seconds of one repetition."""
 
-_START = re.compile(r'^[ \t]{0,16}(?P<value>(?:\[\s{0,64})?\{\s{0,64}")', re.M)
+# Where a value may begin: with a line, as an object or an array of them. Each alternative has a bracket of its own
+# behind the blanks, as then a line of blanks costs nothing.
+_VALUE = r'\n(?=[ \t\[{])(?:[ \t]{0,16}(\{\s{0,64}")|[ \t]{0,16}(\[\s{0,64}\{\s{0,64}"))'
+_START = re.compile(_VALUE)
+# What is greedy here runs back from the end, so that beginnings before the last one cost nothing.
+_LAST_START = re.compile(f".*{_VALUE}", re.S)
+_ARRAY = re.compile(r"\n[ \t]{0,16}(\[\s{0,64})\Z")
+_ARRAY_MOST_CHARS = 1 + 16 + 1 + 64
 _SPEED = '"avg_ts"'
+# A value and the next speed after it, where each speed but its first quote is a NUL.
+_STARTS_AND_SPEEDS = re.compile(rf"{_VALUE}(?:\0[^\0]*|(?!\0)[^\0]*)\0")
 _SHOWN_CHARS = 1000
-# Failed tries cost the text that they read. All of them together may read all of it so often.
-_READINGS = 2
+# Tries that come to nothing cost the text that they read; all of them together may read as much as there is of it.
+_READINGS = 1
 _LEAST_BUDGET_CHARS = 1 << 20
 _WINDOW_CHARS = 1 << 11
-# An object that tells of a speed further from its beginning than this is not found.
-_BACK_CHARS = 1 << 16
 # As long as the longest word of JSON, which may be what was cut off.
 _LITERAL_CHARS = 16
 _DECODER = json.JSONDecoder()
 
 
-def samples(text: str) -> Iterator[tuple[int, Sample | None, str]]:
-    """(line number from 1, sample, its text) of each repetition of each test that generates tokens; tests of prompt
-    processing alone are passed over. The sample is None where the JSON holds no speed, or is broken."""
-    for line, value, words in _values(text):
-        if value is None:
-            yield line, None, words
-            continue
+def samples(text: str, faults: Faults) -> Iterator[Sample]:
+    """A sample of each repetition of each test that generates tokens; tests of prompt processing alone are passed over.
+    JSON that holds no speed, or is broken, is added to `faults`."""
+    for line, value in _values(text, faults):
         for row in shape.listed(value) or [value]:
             for sample in _row_samples(shape.table(row)):
-                yield line, sample, "" if sample else json.dumps(row)[:_SHOWN_CHARS]
+                if sample is None:
+                    faults.add(line, json.dumps(row)[:_SHOWN_CHARS])
+                else:
+                    yield sample
 
 
 def _row_samples(row: dict[str, Any]) -> Iterator[Sample | None]:
@@ -53,35 +61,43 @@ def _row_samples(row: dict[str, Any]) -> Iterator[Sample | None]:
             yield float(speed), tokens, time / 1e9 if shape.is_amount(time) and time else None
 
 
-def _values(text: str) -> Iterator[tuple[int, Any, str]]:
-    """Each JSON object, or array of them, that begins a line and tells of a speed, with its line number; None for one
-    that is broken. Objects of a broken array are tried one by one, so that one foreign line costs one object.
-
-    Looked for from each speed backwards, so that other text costs nothing.
+def _values(text: str, faults: Faults) -> Iterator[tuple[int, Any]]:
+    """Each JSON object, or array of them, that begins a line and tells of a speed, with its line number from 1. One that
+    is broken is a fault; objects of a broken array are tried one by one, so that one foreign line costs one object.
     """
-    line, counted, after, start = 1, 0, 0, -1
+    text = "\n" + text  # so that the first line too comes after a line end
+    line, counted, after = 0, 0, 0
     budget = max(_READINGS * len(text), _LEAST_BUDGET_CHARS)
-    speed = text.find(_SPEED)
-    looked = 0
-    while speed >= 0:
-        for found in _START.finditer(text, _line_start(text, max(looked, after, speed - _BACK_CHARS)), speed):
-            start = found.start("value")
-        looked = speed
-        if start >= after:
-            value, end, cost = _decode(text, start) if budget > 0 else (None, start, 0)
+    last_speed = text.rfind(_SPEED)
+    while found := _START.search(text, after, max(last_speed, 0)):
+        if budget <= 0 and faults.full:
+            # Nothing is read or shown any more: what is left is counted at once.
+            faults.count += _left(text[after:])
+            return
+        # Of what begins before a speed the last is tried: it is the least that a broken one before it may have spoilt.
+        speed = text.find(_SPEED, found.end())
+        start = _value_start(text, _LAST_START.match(text, found.start(), speed) or found)
+        value, end, cost = _decode(text, start) if budget > 0 else (None, start, 0)
+        line, counted = line + text.count("\n", counted, start), start
+        if end > speed:
+            yield line, value
+        else:
             budget -= cost
-            line, counted = line + text.count("\n", counted, start), start
-            if end > speed:
-                after = end
-                yield line, value, ""
-            elif end == start:
-                yield line, None, text[start : start + _SHOWN_CHARS]
-                after = speed
-        speed = text.find(_SPEED, max(speed + 1, after))
+        if end == start:
+            faults.add(line, text[start : start + _SHOWN_CHARS])
+        after = max(end, speed)
 
 
-def _line_start(text: str, position: int) -> int:
-    return text.rfind("\n", 0, position) + 1
+def _value_start(text: str, found: re.Match[str]) -> int:
+    """Where the value begins that was found; an object that is the first of an array begins with the array."""
+    start = found.start(found.lastindex or 0)
+    array = _ARRAY.search(text, max(0, start - _ARRAY_MOST_CHARS), start) if text[start] == "{" else None
+    return array.start(1) if array else start
+
+
+def _left(text: str) -> int:
+    """How many values are before a speed, no two before the same."""
+    return len(_STARTS_AND_SPEEDS.findall(text.replace("\0", " ").replace(_SPEED, '"\0')))
 
 
 def _decode(text: str, start: int) -> tuple[Any, int, int]:

@@ -46,11 +46,8 @@ def samples(chunks: Iterable[str], fmt: str, faults: Faults) -> Iterator[Through
     """The samples of a log that comes in pieces, cut anywhere; lines that do not parse are added to `faults`. Memory is
     bounded but for llama-bench, whose JSON may span the log. Raises BadFormat."""
     if fmt == "llama-bench":
-        for line, sample, words in llama_bench.samples(plain("".join(chunks))):
-            if sample is None:
-                faults.add(line, words)
-            else:
-                yield Throughput(tok_s=sample[0], tokens=sample[1], seconds=sample[2])
+        for tok_s, tokens, seconds in llama_bench.samples(plain("".join(chunks)), faults):
+            yield Throughput(tok_s=tok_s, tokens=tokens, seconds=seconds)
         return
     reader = _matins_reader(faults) if fmt == "matins" else _pattern_reader(fmt, faults)
     for line, text in blocks(chunks):

@@ -116,6 +116,23 @@ def test_llama_bench_lines_without_samples_give_the_mean():
     assert reading.samples == (Throughput(tokens=128, seconds=2.5, tok_s=51.2),) * 2
 
 
+def test_many_short_lines_of_llama_bench_are_all_read():
+    line = json.dumps({"n_gen": 128, "avg_ts": 51.2}) + "\n"
+    reading = read(line * 3000, "llama-bench")
+    assert (len(reading.samples), reading.malformed_count) == (3000, 0)
+
+
+def test_llama_bench_may_tell_its_speed_far_from_where_the_object_begins():
+    reading = read(json.dumps({"n_gen": 128, "prompt": ["x"] * 20_000, "avg_ts": 51.2}, indent=0), "llama-bench")
+    assert [sample.tok_s for sample in reading.samples] == [51.2]
+
+
+def test_broken_json_that_is_only_counted_is_what_would_be_shown():
+    text = '[{"n": 1, "avg_ts": [\n' * 100_000
+    reading = read(text, "llama-bench")
+    assert (reading.malformed_count, reading.malformed[-1][0]) == (100_000, 100)
+
+
 def test_llama_bench_with_a_speed_that_is_none_is_malformed():
     reading = read("\n" + json.dumps([{**BENCH, "samples_ts": ["fast", 50.0]}]), "llama-bench")
     assert [line for line, _ in reading.malformed] == [2]
@@ -131,6 +148,7 @@ def test_llama_bench_with_a_speed_that_is_none_is_malformed():
         '{"\n' * 100_000,
         '[{"avg_ts": 1},\n' * 50_000,
         '[{"avg_ts": ' + "9" * 5000 + "}]",
+        '"avg_ts"' * 200_000,
         "[[[]]]\n{}\n[3]\n",
     ],
 )
