@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import update
+from sqlalchemy import bindparam, update
 from sqlmodel import Session, col, select
 
 from orchestrator.domain.phases import ImpossibleTransition
@@ -24,6 +24,10 @@ from orchestrator.store.outbox import due_acts
 from orchestrator.store.tables import RunnerRow
 
 log = structlog.get_logger()
+
+DUE_RUNNERS = select(RunnerRow.name).where(
+    col(RunnerRow.observe_after) <= bindparam("now"), col(RunnerRow.service) != str(Service.RETIRED)
+)
 
 
 def tick(services: Services) -> int:
@@ -79,5 +83,4 @@ def _ring_for_runners(services: Services) -> None:
 
 def _due_runners(session: Session, services: Services) -> list[str]:
     """Those that are retired are left in peace: nothing of theirs is wanted any more."""
-    due = (col(RunnerRow.observe_after) <= services.now(), col(RunnerRow.service) != str(Service.RETIRED))
-    return list(session.exec(select(RunnerRow.name).where(*due)).all())
+    return list(session.exec(DUE_RUNNERS, params={"now": services.now()}).all())

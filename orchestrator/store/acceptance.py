@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete
+from sqlalchemy import bindparam, delete
 from sqlmodel import Session, and_, col, or_, select
 
 from orchestrator.domain.actions import BeginPreflight
@@ -22,16 +22,21 @@ from orchestrator.store.tables import AcceptanceRow, AttemptRow, CampaignRow, Ep
 SHOWN_MAX = 50
 """Campaigns that `runner show` lists: the newest."""
 
+_REFUSED = and_(
+    col(AcceptanceRow.accepted).is_(False), col(AcceptanceRow.campaign_id).in_(bindparam("others", expanding=True))
+)
+ANSWERS = select(AcceptanceRow).where(
+    or_(col(AcceptanceRow.campaign_id).in_(bindparam("live", expanding=True)), _REFUSED)
+)
+
 
 def load_proofs(
     session: Session, live: Iterable[CampaignFacts], accepted: Iterable[CampaignFacts], runners: Collection[Runner]
 ) -> Proofs:
     """`live`: campaigns with episodes; of the others that are `accepted` only who refused them matters."""
     wanted = [one for one in live if one.acceptance is Acceptance.ACCEPTED]
-    of_live = col(AcceptanceRow.campaign_id).in_([one.id for one in wanted])
-    refusal = col(AcceptanceRow.accepted).is_(False)
-    of_others = and_(refusal, col(AcceptanceRow.campaign_id).in_([one.id for one in accepted]))
-    rows = session.exec(select(AcceptanceRow).where(or_(of_live, of_others))).all()
+    campaigns = {"live": [one.id for one in wanted], "others": [one.id for one in accepted]}
+    rows = session.exec(ANSWERS, params=campaigns)
     return sort_out(wanted, runners, (to_proof(row) for row in rows))
 
 

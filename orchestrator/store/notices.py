@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import delete, text, update
+from sqlalchemy import bindparam, delete, text, update
 from sqlmodel import Session, and_, col, func, select
 
 from orchestrator.conditions import CONDITIONS, Condition
@@ -23,12 +23,20 @@ KEPT_S = 7 * 86400.0
 
 SIGNALS = "matins_signals"
 
+# As the indices have it: `noticed = false` would not be taken for the same, nor would a parameter for ''.
+UNNOTICED = (
+    select(EpisodeRow.id)
+    .where(text("NOT episode.noticed"), col(EpisodeRow.ended_at).is_not(None))
+    .order_by(col(EpisodeRow.ended_at))
+    .limit(bindparam("most"))  # pyright: ignore[reportArgumentType]
+)
+LASTING = select(NoticeRow).where(col(NoticeRow.over_at).is_(None)).order_by(col(NoticeRow.id))
+UNTOLD = select(NoticeRow).where(text("notice.say <> ''")).order_by(col(NoticeRow.id))
+
 
 def unnoticed(session: Session, most: int) -> list[str]:
     """Episodes that have ended and of which nobody has been told, the oldest first."""
-    # As the index has it: `noticed = false` would not be taken for the same, nor would a parameter below.
-    ended = (text("NOT episode.noticed"), col(EpisodeRow.ended_at).is_not(None))
-    return list(session.exec(select(EpisodeRow.id).where(*ended).order_by(col(EpisodeRow.ended_at)).limit(most)).all())
+    return list(session.exec(UNNOTICED, params={"most": most}).all())
 
 
 def load_ended(session: Session, ids: Collection[str], since: datetime) -> tuple[Ended, ...]:
@@ -43,13 +51,11 @@ def mark_noticed(session: Session, ids: Iterable[str]) -> None:
 
 
 def load_lasting(session: Session) -> list[Notice]:
-    rows = session.exec(select(NoticeRow).where(col(NoticeRow.over_at).is_(None)).order_by(col(NoticeRow.id))).all()
-    return [_to_notice(row) for row in rows]
+    return [_to_notice(row) for row in session.exec(LASTING)]
 
 
 def load_untold(session: Session) -> list[Notice]:
-    rows = session.exec(select(NoticeRow).where(text("notice.say <> ''")).order_by(col(NoticeRow.id))).all()
-    return [_to_notice(row) for row in rows]
+    return [_to_notice(row) for row in session.exec(UNTOLD)]
 
 
 def apply(session: Session, change: Change, now: datetime) -> None:

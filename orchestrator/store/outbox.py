@@ -6,10 +6,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import or_, text, update
+from sqlalchemy import BindParameter, bindparam, or_, text, update
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from orchestrator.store.changes import rows_changed
 from orchestrator.store.tables import AttemptRow, OutboxRow, RunnerRow
@@ -34,8 +36,13 @@ class Act:
 def due_acts(session: Session, now: datetime) -> Sequence[int]:
     """Ids of the acts that are due and unclaimed, oldest first. What is not done is not counted either, and of that
     there is an index: a million acts that are done are not looked through."""
-    query = select(col(OutboxRow.id)).where(text("NOT outbox.counted"), *_open(now)).order_by(col(OutboxRow.id))
-    return [act_id for act_id in session.exec(query).all() if act_id is not None]
+    return [act_id for act_id in session.exec(_due(), params={"now": now}) if act_id is not None]
+
+
+@cache
+def _due() -> SelectOfScalar[int | None]:
+    due = (text("NOT outbox.counted"), *_open(bindparam("now")))
+    return select(col(OutboxRow.id)).where(*due).order_by(col(OutboxRow.id))
 
 
 def claim(session: Session, act_id: int, now: datetime, claim_s: float) -> Act | None:
@@ -94,6 +101,6 @@ def drop_claims(session: Session, now: datetime) -> None:
     session.execute(update(RunnerRow).values(observe_after=now))
 
 
-def _open(now: datetime) -> tuple[Any, ...]:
+def _open(now: datetime | BindParameter[Any]) -> tuple[Any, ...]:
     unclaimed = or_(col(OutboxRow.claimed_until).is_(None), col(OutboxRow.claimed_until) <= now)
     return (col(OutboxRow.done_at).is_(None), col(OutboxRow.not_before) <= now, unclaimed)

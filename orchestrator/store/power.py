@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import bindparam
 from sqlmodel import Session, col, func, select
 
 from orchestrator.domain.power import HISTORY_MAX, PowerFacts, Warmth
@@ -14,14 +15,27 @@ from orchestrator.domain.runner import Operation, Power
 from orchestrator.domain.wake import GpuNeed, SleepKind, StageTime, WakeAttempt, WakeRecord, WakeStage
 from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow, RunnerRow, WakeRow
 
+_PLACE = func.row_number().over(partition_by=col(WakeRow.runner), order_by=col(WakeRow.ended_at).desc())
+_RANKED = select(col(WakeRow.id), _PLACE.label("place")).subquery()
+NEWEST_WAKES = (
+    select(WakeRow)
+    .where(col(WakeRow.id).in_(select(_RANKED.c.id).where(_RANKED.c.place <= HISTORY_MAX)))
+    .order_by(col(WakeRow.ended_at), col(WakeRow.id))
+)
+"""Of each runner, oldest first."""
+
+CHECKED_OUT = (
+    select(AttemptRow.runner, CampaignRow.repo_url, CampaignRow.commit)
+    .distinct()
+    .where(AttemptRow.episode_id == EpisodeRow.id, EpisodeRow.campaign_id == CampaignRow.id)
+    .where(col(CampaignRow.commit).in_(bindparam("commits", expanding=True)))
+)
+
 
 def load_power(session: Session, rows: Iterable[RunnerRow]) -> dict[str, PowerFacts]:
     """Per runner, with its newest wakes."""
-    newest_first = func.row_number().over(partition_by=col(WakeRow.runner), order_by=col(WakeRow.ended_at).desc())
-    ranked = select(col(WakeRow.id), newest_first.label("place")).subquery()
-    recent = select(WakeRow).where(col(WakeRow.id).in_(select(ranked.c.id).where(ranked.c.place <= HISTORY_MAX)))
     wakes: dict[str, list[WakeRecord]] = {}
-    for row in session.exec(recent.order_by(col(WakeRow.ended_at), col(WakeRow.id))).all():
+    for row in session.exec(NEWEST_WAKES):
         wakes.setdefault(row.runner, []).append(to_record(row))
     return {row.name: to_facts(row, wakes.get(row.name, ())) for row in rows}
 
@@ -37,11 +51,9 @@ def load_warmth(session: Session, campaigns: Sequence[CampaignRow]) -> Warmth:
     bases = {row.id: _base(row.repo_url, row.commit) for row in campaigns}
     if not bases:
         return Warmth()
-    been = select(AttemptRow.runner, CampaignRow.repo_url, CampaignRow.commit).distinct()
-    been = been.where(AttemptRow.episode_id == EpisodeRow.id, EpisodeRow.campaign_id == CampaignRow.id)
-    been = been.where(col(CampaignRow.commit).in_({row.commit for row in campaigns}))
+    commits = {row.commit for row in campaigns}
     warm: dict[str, set[str]] = {}
-    for runner, repo_url, commit in session.exec(been).all():
+    for runner, repo_url, commit in session.exec(CHECKED_OUT, params={"commits": [*commits]}):
         warm.setdefault(_base(repo_url, commit), set()).add(runner)
     return Warmth(base=bases, runners={base: frozenset(runners) for base, runners in warm.items()})
 

@@ -32,6 +32,14 @@ OF_A_CAMPAIGN: tuple[Any, ...] = (
 )
 """Its file and attachments may be megabytes."""
 
+NEWEST_ACCEPTED = (
+    select(CampaignRow)
+    .where(CampaignRow.acceptance == str(Acceptance.ACCEPTED))
+    .options(load_only(*OF_A_CAMPAIGN))
+    .order_by(col(CampaignRow.submitted_at).desc(), col(CampaignRow.id))
+    .limit(ACCEPTED_MAX)
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class EpisodeFilter:
@@ -119,9 +127,7 @@ def live_log(session: Session, attempt_id: str, offset: int, stream: str = "") -
 
 def newest_accepted(session: Session) -> Sequence[CampaignRow]:
     """Campaigns of which a canary may be made, newest first, without their files."""
-    query = select(CampaignRow).where(CampaignRow.acceptance == str(Acceptance.ACCEPTED))
-    query = query.options(load_only(*OF_A_CAMPAIGN)).limit(ACCEPTED_MAX)
-    return session.exec(query.order_by(col(CampaignRow.submitted_at).desc(), col(CampaignRow.id))).all()
+    return session.exec(NEWEST_ACCEPTED).all()
 
 
 def list_runners(session: Session) -> Sequence[RunnerRow]:

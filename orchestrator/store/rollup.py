@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from sqlalchemy import bindparam, text, update
 from sqlalchemy import select as select_columns
-from sqlalchemy import text, update
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, func, select
 
@@ -35,6 +35,9 @@ class Uncounted:
 
 
 TABLES: dict[str, Any] = {"episode": EpisodeRow, "attempt": AttemptRow, "wake": WakeRow, "outbox": OutboxRow}
+
+MOST: Any = bindparam("most")
+"""Of one table. Each look is put together once: that takes as long as looking."""
 
 
 def uncounted(session: Session, limit: int) -> Uncounted:
@@ -74,9 +77,14 @@ def _new(table: str) -> Any:
 
 
 def _episodes(session: Session, limit: int) -> Sequence[tuple[EpisodeRow, str]]:
+    return session.exec(_ended_episodes(), params={"most": limit}).all()
+
+
+@cache
+def _ended_episodes() -> Any:
     query = select(EpisodeRow, CampaignRow.name)
     ended = (EpisodeRow.campaign_id == CampaignRow.id, _new("episode"), col(EpisodeRow.ended_at).is_not(None))
-    return session.exec(query.where(*ended).order_by(col(EpisodeRow.ended_at)).limit(limit)).all()
+    return query.where(*ended).order_by(col(EpisodeRow.ended_at)).limit(MOST)
 
 
 def _episode(row: EpisodeRow, campaign: str) -> EndedEpisode:
@@ -97,21 +105,25 @@ def _episode(row: EpisodeRow, campaign: str) -> EndedEpisode:
 
 
 def _attempts(session: Session, limit: int) -> Sequence[tuple[str, int, str | None]]:
-    return session.exec(_with_the_one_before().limit(limit)).all()
+    return session.exec(_with_the_one_before(), params={"most": limit}).all()
 
 
 @cache
 def _with_the_one_before() -> Any:
-    """An alias takes longer to make than to ask with."""
     before = aliased(AttemptRow)
     query = select(AttemptRow.id, AttemptRow.fence, before.ended).outerjoin(
         before, (col(before.episode_id) == col(AttemptRow.episode_id)) & (col(before.fence) == AttemptRow.fence - 1)
     )
-    return query.where(_new("attempt")).order_by(col(AttemptRow.created_at))
+    return query.where(_new("attempt")).order_by(col(AttemptRow.created_at)).limit(MOST)
 
 
 def _wakes(session: Session, limit: int) -> Sequence[WakeRow]:
-    return session.exec(select(WakeRow).where(_new("wake")).order_by(col(WakeRow.ended_at)).limit(limit)).all()
+    return session.exec(_ended_wakes(), params={"most": limit}).all()
+
+
+@cache
+def _ended_wakes() -> Any:
+    return select(WakeRow).where(_new("wake")).order_by(col(WakeRow.ended_at)).limit(MOST)
 
 
 def _wake(row: WakeRow) -> EndedWake:
@@ -120,11 +132,16 @@ def _wake(row: WakeRow) -> EndedWake:
 
 
 def _acts(session: Session, limit: int) -> Sequence[Any]:
+    return session.execute(_acts_done(), {"most": limit}).all()
+
+
+@cache
+def _acts_done() -> Any:
     told = (OutboxRow.id, OutboxRow.kind, OutboxRow.tries, OutboxRow.done_at, AttemptRow.failure, AttemptRow.ended_at)
     query: Any = select_columns(*told)  # pyright: ignore[reportCallIssue, reportArgumentType]
     query = query.outerjoin(AttemptRow, col(OutboxRow.attempt_id) == col(AttemptRow.id))
     done = (_new("outbox"), col(OutboxRow.done_at).is_not(None))
-    return session.execute(query.where(*done).order_by(col(OutboxRow.done_at)).limit(limit)).all()
+    return query.where(*done).order_by(col(OutboxRow.done_at)).limit(MOST)
 
 
 def _pull(row: Any) -> EndedPull:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
 
-from sqlalchemy import and_, delete, exists, or_, update
+from sqlalchemy import and_, bindparam, delete, exists, or_, update
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from orchestrator.accounting.due import settle_until
 from orchestrator.accounting.settle import settle
@@ -21,12 +24,16 @@ from orchestrator.store.spans import first_watched, watched_until
 from orchestrator.store.tables import AttemptRow, RunnerRow
 from orchestrator.store.timeline import UNCOSTED, tenures, timeline, uncosted
 
-OVER = timedelta(seconds=2)
-LIVING = timedelta(seconds=15)
-AT_REST = timedelta(seconds=60)
-ASLEEP = timedelta(seconds=900)
+AGES = {
+    "over": timedelta(seconds=2),
+    "living": timedelta(seconds=15),
+    "at_rest": timedelta(seconds=60),
+    "asleep": timedelta(seconds=900),
+}
 """How old a settlement becomes: of a runner with an attempt that has ended and is not wholly in the ledger, with one
 that lives, with none, and of one that sleeps."""
+
+MOST: Any = bindparam("most")
 
 OLD_MOST = 20_000
 """Attempts from before there were accounts that are set aside at once."""
@@ -38,6 +45,13 @@ def due_runners(session: Session, most: int) -> Sequence[str]:
     watched = watched_until(session)
     if watched is None:
         return ()
+    before = {name: watched - age for name, age in AGES.items()}
+    return session.exec(_due(), params={"most": most, **before}).all()
+
+
+@cache
+def _due() -> SelectOfScalar[str]:
+    """With the moments before which a settlement of each of `AGES` is too old, and `most`."""
     until = col(RunnerRow.settled_until)
     living = col(RunnerRow.name).in_(select(AttemptRow.runner).where(col(AttemptRow.ended).is_(None)))
     of_runner = (col(AttemptRow.runner) == col(RunnerRow.name), col(AttemptRow.ended).is_not(None), UNCOSTED)
@@ -47,16 +61,16 @@ def due_runners(session: Session, most: int) -> Sequence[str]:
     awake = col(SpanRow.draw).in_(("awake", "away"))
     due = or_(
         until.is_(None),
-        and_(over, until <= watched - OVER),
-        and_(living, until <= watched - LIVING),
-        and_(awake, until <= watched - AT_REST),
-        and_(col(SpanRow.draw) == "asleep", until <= watched - ASLEEP),
+        and_(over, until <= bindparam("over")),
+        and_(living, until <= bindparam("living")),
+        and_(awake, until <= bindparam("at_rest")),
+        and_(col(SpanRow.draw) == "asleep", until <= bindparam("asleep")),
         and_(col(SpanRow.draw) == "off", until < col(SpanRow.started_at)),
     )
     is_open = and_(col(SpanRow.runner) == col(RunnerRow.name), col(SpanRow.ended_at).is_(None))
     query = select(RunnerRow.name).join(SpanRow, is_open).where(due, or_(until.is_(None), told))
     query = query.where(RunnerRow.operation != str(Operation.WAKING))
-    return session.exec(query.order_by(until.asc().nulls_first(), RunnerRow.name).limit(most)).all()
+    return query.order_by(until.asc().nulls_first(), RunnerRow.name).limit(MOST)
 
 
 def settle_runner(session: Session, name: str) -> bool:

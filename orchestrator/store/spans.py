@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Any
 
-from sqlalchemy import and_, update
+from sqlalchemy import Select, and_, update
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
@@ -22,8 +23,11 @@ from orchestrator.store.tables import EpisodeRow, RunnerRow
 from orchestrator.store.totals import add_total
 
 STATE_SECONDS = "matins_runner_state_seconds"
+WATCHED_UNTIL = select(WatchRow.at).where(WatchRow.id == 1)
 UNWATCHED: tuple[str, Draw] = ("unknown", "away")
 """What a machine was while nobody watched."""
+
+HOLDING_RUNNERS = select(EpisodeRow.runner).where(col(EpisodeRow.phase).in_([str(p) for p in LEASED])).distinct()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +42,7 @@ class Shown:
 
 def watched_until(session: Session) -> datetime | None:
     """None before anybody ever watched."""
-    return session.exec(select(WatchRow.at).where(WatchRow.id == 1)).first()
+    return session.exec(WATCHED_UNTIL).first()
 
 
 def watch(session: Session, now: datetime, gap: timedelta) -> bool:
@@ -85,16 +89,19 @@ def to_span(row: SpanRow, until: datetime) -> Span:
 
 
 def _shown(session: Session) -> Iterator[Shown]:
-    held = select(EpisodeRow.runner).where(col(EpisodeRow.phase).in_([str(phase) for phase in LEASED])).distinct()
-    leased = set(session.exec(held).all())
+    leased = set(session.exec(HOLDING_RUNNERS).all())
+    for name, service, health, power, operation, span, state, draw in session.execute(_facets_and_spans()):
+        now = _looks(service, health, power, operation, name in leased)
+        yield Shown(runner=name, now=now, span=span, was=(state, draw) if span is not None else None)
+
+
+@cache
+def _facets_and_spans() -> Select[Any]:
+    """Of each runner, with its open span."""
     is_open = and_(col(SpanRow.runner) == col(RunnerRow.name), col(SpanRow.ended_at).is_(None))
     facets = (RunnerRow.service, RunnerRow.health, RunnerRow.power, RunnerRow.operation)
     query = select_columns(RunnerRow.name, *facets, SpanRow.id, SpanRow.state, SpanRow.draw)  # pyright: ignore
-    for name, service, health, power, operation, span, state, draw in session.execute(
-        query.select_from(RunnerRow).outerjoin(SpanRow, is_open)
-    ):
-        now = _looks(service, health, power, operation, name in leased)
-        yield Shown(runner=name, now=now, span=span, was=(state, draw) if span is not None else None)
+    return query.select_from(RunnerRow).outerjoin(SpanRow, is_open)
 
 
 @cache
