@@ -2,13 +2,14 @@
 
 An attempt needs an agent slot while its sessions last. After that it builds, waits for its device and is measured, and
 a next one may begin beside it. How many are past their sessions at a time is bounded, as each holds trees on the disk:
-those that build, and for each device the one that is measured and `buffer` that are ready for it. Those that have been
-measured and are graded and packed are no supply for a device, and counted apart.
+for each device the one that is measured and `buffer` that are ready for it, and of the whole machine those that build.
+So no device is kept waiting by what waits for another. Those that have been measured and are graded and packed are no
+supply for a device, and counted apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from runner_agent.protocol import STAGES
@@ -25,17 +26,12 @@ READY_BUFFER = 2
 @dataclass(frozen=True, kw_only=True)
 class Slots:
     """`agent`: attempts before the end of their sessions. `build`: attempts that build at a time. `buffer`: attempts
-    that wait for a device; with 0 an attempt holds its agent slot to its end. `gates`: devices to measure on."""
+    that wait for each device; with 0 an attempt holds its agent slot to its end. `gates`: devices to measure on."""
 
     agent: int = 1
     build: int = 1
     buffer: int = 0
     gates: int = 1
-
-    @property
-    def past_most(self) -> int:
-        """With so many between their sessions and the end of their smoke tests nothing new begins."""
-        return self.build + (self.buffer + 1) * self.gates
 
 
 def default_buffer(agent: int) -> int:
@@ -52,18 +48,27 @@ def is_past(stage: str | None) -> bool:
     return stage in PAST_SESSION
 
 
+def is_supply(stage: str | None) -> bool:
+    """Of an attempt on its way from its sessions to the end of its smoke test."""
+    return stage in PAST_SESSION and stage not in MEASURED
+
+
 def free(slots: Slots, stages: Iterable[str | None]) -> int:
-    """How many more may begin. `stages`: per attempt on the machine the stage that it was last seen in; None: none."""
+    """How many more may begin where their devices have room. `stages`: per attempt on the machine the stage that it was
+    last seen in; None: none."""
     known = list(stages)
     if not slots.buffer:
         return max(0, slots.agent - len(known))
-    if is_full(slots, known):
+    if sum(stage in MEASURED for stage in known) >= slots.agent:
         return 0
     return max(0, slots.agent - sum(not is_past(stage) for stage in known))
 
 
-def is_full(slots: Slots, stages: Sequence[str | None]) -> bool:
-    """Whether so many are past their sessions that nothing new begins: on their way to a device, or, as many as there
-    are agent slots, on their way from it."""
-    measured = sum(stage in MEASURED for stage in stages)
-    return sum(is_past(stage) for stage in stages) - measured >= slots.past_most or measured >= slots.agent
+def full(slots: Slots, supply: Mapping[str, int]) -> frozenset[str]:
+    """The devices for which nothing new begins. `supply`: for each the attempts that `is_supply` holds for. What each
+    has beyond its own bound is what may build, of all of them together."""
+    if not slots.buffer:
+        return frozenset()
+    own = slots.buffer + 1
+    beyond = sum(max(0, count - own) for count in supply.values())
+    return frozenset(device for device, count in supply.items() if count >= own and beyond >= slots.build)

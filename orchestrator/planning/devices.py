@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
-from typing import TypeVar
+from collections.abc import Mapping, Set
 
-from orchestrator.domain.actions import Action, BeginLaunch
 from orchestrator.domain.device import CAPABILITIES, Device, Health
 from orchestrator.domain.episode import CampaignFacts
 from orchestrator.domain.fleet import FleetState
 from orchestrator.domain.runner import Runner
-
-A = TypeVar("A", bound=Action)
 
 GIB = 1024**3
 
@@ -30,30 +24,19 @@ def lacks(runner: Runner, campaign: CampaignFacts) -> str:
     return _why_none(runner, [tag for tag in campaign.needs_tags if tag in beyond], campaign.needs_vram_bytes)
 
 
-def choose_device(runner: Runner, campaign: CampaignFacts, load: Mapping[str, int]) -> str:
-    """The deviceUUID that an attempt is to be for: of the devices that will do the one with the least `load`
-    (attempts by deviceUUID), then the best. Empty where there is none."""
+def fitting(runner: Runner, campaign: CampaignFacts) -> tuple[str, ...]:
+    """The deviceUUIDs of those that will do, best first; only "" where none does, and an attempt may use any."""
     beyond = _beyond_machine(runner, campaign)
-    fit = [one for one in _eligible(runner, beyond) if _will_do(one, beyond, campaign.needs_vram_bytes)]
-    least = min(fit, key=lambda device: load.get(device.uuid, 0), default=None)
-    return least.uuid if least is not None else ""
+    fit = (one for one in _eligible(runner, beyond) if _will_do(one, beyond, campaign.needs_vram_bytes))
+    return tuple(device.uuid for device in fit) or ("",)
 
 
-def on_devices(fleet: FleetState, actions: Iterable[A]) -> Iterator[A]:
-    """The actions, with a device for each launch; each counts for those after it."""
-    load: dict[str, Counter[str]] = {}
-    for action in actions:
-        yield _on_device(fleet, action, load) if isinstance(action, BeginLaunch) else action
-
-
-def _on_device(fleet: FleetState, action: BeginLaunch, load: dict[str, Counter[str]]) -> BeginLaunch:
-    runner = fleet.runner[action.runner]
-    held = fleet.leases.get(runner.name, ())
-    episode = next(episode for episode in held if episode.id == action.episode_id)
-    used = load.setdefault(runner.name, Counter(running_on(fleet, runner.name).values()))
-    gpu = episode.pinned_gpu or choose_device(runner, fleet.campaign[episode.campaign_id], used)
-    used[gpu] += 1
-    return replace(action, gpu=gpu)
+def choose_device(
+    runner: Runner, campaign: CampaignFacts, load: Mapping[str, int], full: Set[str] = frozenset()
+) -> str:
+    """The deviceUUID that an attempt is to be for: of the devices that will do the one with the least `load` (attempts
+    by deviceUUID), then the best; one that is `full` only where all are. Empty where there is none."""
+    return min(fitting(runner, campaign), key=lambda uuid: (uuid in full, load.get(uuid, 0)))
 
 
 def running_on(fleet: FleetState, runner: str) -> dict[str, str]:

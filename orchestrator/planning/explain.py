@@ -11,7 +11,7 @@ from orchestrator.domain.phases import Phase
 from orchestrator.domain.power import PowerFacts
 from orchestrator.domain.runner import Runner
 from orchestrator.planning.canaries import on_trial
-from orchestrator.planning.devices import named
+from orchestrator.planning.devices import fitting, named
 from orchestrator.planning.evidence import examine
 from orchestrator.planning.fairness import in_line
 from orchestrator.planning.pinned import explain_pinned
@@ -97,7 +97,7 @@ def _of_ready(fleet: FleetState, runner: Runner, campaign: CampaignFacts, policy
         return first
     if first and begins:
         return f"{first}: the next tick begins its preflight"
-    return explain_busy(fleet, runner) or first or "can take it: the next tick assigns it"
+    return explain_busy(fleet, runner, fitting(runner, campaign)) or first or "can take it: the next tick assigns it"
 
 
 def _preflight(fleet: FleetState, episode: Episode, now: datetime, policy: PowerPolicy) -> list[str]:

@@ -24,6 +24,7 @@ from orchestrator.domain.actions import Assign, BeginPreflight
 from orchestrator.domain.episode import CampaignFacts, Episode
 from orchestrator.domain.power import Warmth
 from orchestrator.domain.runner import Runner
+from orchestrator.planning.devices import fitting
 from orchestrator.planning.placement import may_start, unfit, waits_for
 from orchestrator.planning.proving import Trials
 
@@ -62,11 +63,13 @@ class How(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Supply:
-    """A runner and the slots that it has to give, if any, described as it will be once it is ready."""
+    """A runner and the slots that it has to give, if any, described as it will be once it is ready. `full`: devices for
+    which it has none."""
 
     runner: Runner
     tier: Tier
     free: int
+    full: frozenset[str] = frozenset()
     failures: int = 0
     wake_s: float = 0.0
 
@@ -169,6 +172,7 @@ class _Shelves:
             self._kinds.setdefault(kind_of(one.runner), []).append(name)
         self._shelf_of: dict[str, Shelf] = {}
         self._fit: dict[Shelf, frozenset[str]] = {}
+        self._open: dict[Shelf, frozenset[str]] = {}
         self._heaps: dict[tuple[Shelf, str], list[Place]] = {}
         self._to_prove: dict[str, _ToProve] = {}
 
@@ -218,11 +222,12 @@ class _Shelves:
         if campaign.id not in self._trials.proofs.unproven:
             return NOTHING_TO_PROVE
         if campaign.id not in self._to_prove:
-            names = self._to_prove_now(campaign)
+            names, roomy = self._to_prove_now(campaign), self._open_for(campaign)
             begun, under_way = self._trials.begun, self._trials.under_way
-            heap = [self._place(name) for name in names if (campaign.id, name) not in begun]
+            heap = [self._place(name) for name in names & roomy if (campaign.id, name) not in begun]
             heapq.heapify(heap)
-            waited_for = {name: self._free[name] + 1 for name in sorted(names) if (campaign.id, name) in under_way}
+            awaited = (name for name in sorted(names) if (campaign.id, name) in under_way)
+            waited_for = {name: (self._free[name] if name in roomy else 0) + 1 for name in awaited}
             self._to_prove[campaign.id] = _ToProve(heap=heap, waited_for=waited_for)
         return self._to_prove[campaign.id]
 
@@ -246,6 +251,16 @@ class _Shelves:
             self._fit[shelf] = fit.difference(self._trials.proofs.refused.get(campaign.id, ()))
         return self._fit[shelf]
 
+    def _open_for(self, campaign: CampaignFacts) -> frozenset[str]:
+        """Of those that fit the ones that have room on a device that will do. No episode takes of that: only one that
+        is past its sessions does."""
+        shelf = self._shelf(campaign)
+        if shelf not in self._open:
+            found = ((name, self._supply[name]) for name in self._fit_for(campaign))
+            closed = (name for name, one in found if one.full and one.full.issuperset(fitting(one.runner, campaign)))
+            self._open[shelf] = self._fit_for(campaign).difference(closed)
+        return self._open[shelf]
+
     def _shelf(self, campaign: CampaignFacts) -> Shelf:
         if campaign.id not in self._shelf_of:
             proofs = self._trials.proofs
@@ -257,7 +272,7 @@ class _Shelves:
         """Of all that fit and have nothing to prove now, or with a `base` of those of them that hold it warm."""
         key = (self._shelf(campaign), base)
         if key not in self._heaps:
-            fit = self._fit_for(campaign) - self._to_prove_now(campaign)
+            fit = self._open_for(campaign) - self._to_prove_now(campaign)
             names = fit & self._warmth.runners.get(base, frozenset()) if base else fit
             self._heaps[key] = [self._place(name) for name in names]
             heapq.heapify(self._heaps[key])

@@ -20,11 +20,12 @@ from orchestrator.domain.phases import Phase
 from orchestrator.domain.power import PowerFacts
 from orchestrator.domain.runner import Operation, Power, Runner, Service
 from orchestrator.planning.canaries import SERVED, on_trial
+from orchestrator.planning.devices import fitting
 from orchestrator.planning.fairness import KINDS
 from orchestrator.planning.placement import occupied, unfit, waits_for
 from orchestrator.planning.power_policy import PowerPolicy
 from orchestrator.planning.power_rules import is_down, may_not_wake
-from orchestrator.planning.slots import explain_busy, free_slots
+from orchestrator.planning.slots import explain_busy, room
 
 ANYTHING = CampaignFacts(id="", name="")
 """A campaign that needs nothing: what stands in the way then is the machine itself."""
@@ -47,7 +48,7 @@ def place(fleet: FleetState, facts: Mapping[str, PowerFacts], policy: PowerPolic
     """Each that is queued onto its machine, if that is ready and has a slot; one that sleeps is woken for a canary."""
     assign: list[Assign] = []
     awaits: dict[str, tuple[str, ...]] = {}
-    left = {name: free_slots(fleet, runner) for name, runner in fleet.runner.items()}
+    left = {name: room(fleet, runner) for name, runner in fleet.runner.items()}
     queued = (one for one in fleet.pinned if one.phase is Phase.QUEUED)
     for one in sorted(queued, key=lambda one: (KINDS.index(one.kind), one.submitted_at, one.id)):
         runner = fleet.runner.get(one.pinned_runner)
@@ -57,10 +58,17 @@ def place(fleet: FleetState, facts: Mapping[str, PowerFacts], policy: PowerPolic
             continue
         if _is_woken(fleet, one, runner, facts[runner.name], policy, now):
             awaits[runner.name] = (*awaits.get(runner.name, ()), one.id)
-        elif left[runner.name] > 0 and not cannot_take(fleet, one, runner, facts[runner.name]):
-            left[runner.name] -= 1
+        elif left[runner.name].takes(_devices(fleet, one, runner)) and not cannot_take(
+            fleet, one, runner, facts[runner.name]
+        ):
+            left[runner.name] = left[runner.name].but(1)
             assign.append(Assign(episode_id=one.id, runner=runner.name))
     return Placed(assign=tuple(assign), awaits=awaits)
+
+
+def _devices(fleet: FleetState, one: Episode, runner: Runner) -> tuple[str, ...]:
+    """Those of its machine that it may be for."""
+    return (one.pinned_gpu,) if one.pinned_gpu else fitting(runner, fleet.campaign[one.campaign_id])
 
 
 def _is_woken(
@@ -111,6 +119,6 @@ def explain_pinned(fleet: FleetState, one: Episode, policy: PowerPolicy, now: da
     problem = cannot_take(fleet, one, runner, facts)
     if problem:
         return f"It runs on {runner.name} and nowhere else, which {problem}."
-    if busy := explain_busy(fleet, runner):
+    if busy := explain_busy(fleet, runner, _devices(fleet, one, runner)):
         return f"It runs on {runner.name} and nowhere else, which {busy}."
     return f"{runner.name} can take it: the next tick assigns it."

@@ -21,8 +21,8 @@ from orchestrator.domain.phases import Phase
 from orchestrator.domain.reasons import EndReason
 from orchestrator.domain.runner import Runner
 from orchestrator.planning.canaries import on_trial
-from orchestrator.planning.devices import on_devices
 from orchestrator.planning.evidence import Decision, examine
+from orchestrator.planning.launches import on_devices
 from orchestrator.planning.leavings import clear
 from orchestrator.planning.pinned import cannot_take, not_needed
 from orchestrator.planning.placement import may_start, unfit

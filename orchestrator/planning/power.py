@@ -23,7 +23,7 @@ from orchestrator.planning.placement import occupied
 from orchestrator.planning.power_policy import PowerPolicy
 from orchestrator.planning.power_rules import as_if_ready, is_down, may_not_sleep, may_not_wake, sleeps_after_s
 from orchestrator.planning.proving import trials
-from orchestrator.planning.slots import free_slots
+from orchestrator.planning.slots import room
 from orchestrator.planning.strangers import to_see
 from orchestrator.planning.wakes import endings, judgements, wakes
 
@@ -89,12 +89,13 @@ def _supply(
 ) -> Supply | None:
     """`taken`: slots that canaries and pinned preflights take now."""
     closed = occupied(fleet, runner) or canaries.on_trial(fleet, runner)
-    free = 0 if closed else free_slots(fleet, runner) - taken
+    left = room(fleet, runner)
+    free = 0 if closed else left.free - taken
     if runner.operation is Operation.WAKING:
         return Supply(runner=as_if_ready(runner), tier=Tier.WAKING, free=free)
     # A machine that answers although its wake was not proven is not ready before a wake is: its GPU may be gone.
     if runner.power is Power.AWAKE and not facts.failures:
-        return Supply(runner=runner, tier=Tier.READY, free=free)
+        return Supply(runner=runner, tier=Tier.READY, free=free, full=left.full)
     if not is_down(runner, facts) or may_not_wake(runner, facts, policy, now):
         return None
     slept = facts.sleeps or SleepKind.SUSPEND
