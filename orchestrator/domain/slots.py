@@ -9,8 +9,8 @@ supply for a device, and counted apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from runner_agent.protocol import STAGES
 
@@ -23,6 +23,10 @@ READY_BUFFER = 2
 """Two, so that the device has work while one that was ready turns out not to build."""
 
 
+ANY = ""
+"""Instead of a deviceUUID, of an attempt that may use any device of its machine: it stands in the way of each."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Slots:
     """`agent`: attempts before the end of their sessions. `build`: attempts that build at a time. `buffer`: attempts
@@ -32,6 +36,22 @@ class Slots:
     build: int = 1
     buffer: int = 0
     gates: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """What a machine has to give. `free`: how many attempts may begin, as far as slots go. `full`: the deviceUUIDs for
+    which none may, whatever is free; with ANY where no device has room."""
+
+    free: int
+    full: frozenset[str] = frozenset()
+
+    def but(self, taken: int) -> Room:
+        return replace(self, free=self.free - taken)
+
+    def takes(self, devices: Iterable[str]) -> bool:
+        """Whether one may begin that is for one of these devices."""
+        return self.free > 0 and not self.full.issuperset(devices)
 
 
 def default_buffer(agent: int) -> int:
@@ -72,3 +92,23 @@ def full(slots: Slots, supply: Mapping[str, int]) -> frozenset[str]:
     own = slots.buffer + 1
     beyond = sum(max(0, count - own) for count in supply.values())
     return frozenset(device for device, count in supply.items() if count >= own and beyond >= slots.build)
+
+
+def room(slots: Slots, devices: Collection[str], standing: Iterable[tuple[str, str | None]]) -> Room:
+    """`devices`: those of the machine. `standing`: per attempt on it its device or ANY, and the stage that it was last
+    seen in, if any."""
+    known = list(standing)
+    closed = full(slots, _supply(devices, known))
+    if closed and closed.issuperset(devices):
+        return Room(free=0, full=closed | {ANY})
+    return Room(free=free(slots, (stage for _, stage in known)), full=closed)
+
+
+def _supply(devices: Collection[str], standing: Iterable[tuple[str, str | None]]) -> dict[str, int]:
+    """Per device those that are on their way to it, and those for any."""
+    supply = dict.fromkeys(devices, 0) or {ANY: 0}
+    for device, stage in standing:
+        if is_supply(stage):
+            for each in list(supply) if device == ANY else [device]:
+                supply[each] = supply.get(each, 0) + 1
+    return supply

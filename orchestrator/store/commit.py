@@ -28,7 +28,7 @@ from orchestrator.domain.episode import Acceptance, EpisodeKind
 from orchestrator.domain.phases import ENDED, LEASED, Event, Phase
 from orchestrator.domain.reasons import EndReason
 from orchestrator.domain.runner import Operation, Service
-from orchestrator.domain.slots import free
+from orchestrator.domain.slots import ANY, room
 from orchestrator.store.acceptance import begin_preflight, drivers_of_row, keep_answer
 from orchestrator.store.canary import begin_canary, end_canary, unproven
 from orchestrator.store.changes import log_event, move_episode, request_act, rows_changed
@@ -92,11 +92,14 @@ def _has_free_slot(session: Session, runner: str, kind: EpisodeKind) -> bool:
     """Another tick may have leased it or asked it to sleep, or an operator taken the runner out of service, since the
     plan was made."""
     leased = (EpisodeRow.runner == runner, col(EpisodeRow.phase).in_([str(phase) for phase in LEASED]))
-    said = select(AttemptRow.status).select_from(EpisodeRow)
+    said = select(AttemptRow.gpu, AttemptRow.status).select_from(EpisodeRow)
     said = said.outerjoin(AttemptRow, col(EpisodeRow.attempt_id) == col(AttemptRow.id)).where(*leased)
-    stages = [(status or {}).get("stage") for status in session.exec(said).all()]
+    standing = [(gpu or ANY, (status or {}).get("stage")) for gpu, status in session.exec(said).all()]
     row = session.get_one(RunnerRow, runner)
-    return _serves(row, kind) and row.operation == Operation.NONE and free(to_runner(row).slots, stages) > 0
+    if not _serves(row, kind) or row.operation != Operation.NONE:
+        return False
+    machine = to_runner(row)
+    return room(machine.slots, [device.uuid for device in machine.devices], standing).free > 0
 
 
 def _serves(row: RunnerRow, kind: EpisodeKind) -> bool:

@@ -61,8 +61,8 @@ def launched(store: Store) -> str:
     return attempts(store)[0].id
 
 
-def say(store: Store, attempt_id: str, phase: Any, stage: str | None = None) -> None:
-    said = AttemptStatus(attempt_id=attempt_id, episode_id="e1", fence=1, phase=phase, stage=stage)
+def say(store: Store, attempt_id: str, phase: Any, stage: str | None = None, episode_id: str = "e1") -> None:
+    said = AttemptStatus(attempt_id=attempt_id, episode_id=episode_id, fence=1, phase=phase, stage=stage)
     with store.writing() as session:
         record_status(session, said, NOW)
 
@@ -106,6 +106,19 @@ def test_a_slot_is_free_again_after_the_session_only_where_others_may_begin_mean
     assert not write(store, next_one)
     say(store, attempt_id, "running", stage="smoke")
     assert write(store, next_one) is begins
+
+
+def test_nothing_is_assigned_to_a_machine_whose_devices_have_enough_by_now(store: Store) -> None:
+    with store.writing() as session:
+        session.get_one(RunnerRow, "local").buffer_slots = 1
+    for name in ("e2", "e3", "e4"):
+        add_episode(store, name)
+    for name in ("e1", "e2", "e3"):
+        assert write(store, Assign(episode_id=name, runner="local"))
+        assert write(store, BeginLaunch(episode_id=name, runner="local", fence=1))
+        for row in attempts(store):
+            say(store, row.id, "running", stage="smoke", episode_id=row.episode_id)
+    assert not write(store, Assign(episode_id="e4", runner="local"))
 
 
 def test_a_slot_is_given_back_once_and_a_launch_planned_for_it_is_dropped(store: Store) -> None:
