@@ -47,11 +47,16 @@ class Server:
                     stdout=log,
                     stderr=log,
                     cwd=self.folder,
+                    env=self.environment(),
                     **_as_account(self.account),
                 )
         return self.answers()
 
     account = ""
+
+    def environment(self) -> dict[str, str] | None:
+        """None: that of the tests."""
+        return None
 
     @abstractmethod
     def command(self) -> list[str]: ...
@@ -177,7 +182,7 @@ class Redis(Server):
 @contextlib.contextmanager
 def running_postgresql() -> Iterator[PostgreSQL]:
     need("postgresql")
-    with _own_folder("matins-postgresql-") as folder:
+    with own_folder("matins-postgresql-") as folder:
         server = PostgreSQL(folder)
         try:
             server.start()
@@ -190,7 +195,7 @@ def running_postgresql() -> Iterator[PostgreSQL]:
 @contextlib.contextmanager
 def running_redis() -> Iterator[Redis]:
     need("redis-server")
-    with _own_folder("matins-redis-") as folder:
+    with own_folder("matins-redis-") as folder:
         server = Redis(folder)
         try:
             server.start()
@@ -201,7 +206,7 @@ def running_redis() -> Iterator[Redis]:
 
 
 @contextlib.contextmanager
-def _own_folder(prefix: str) -> Iterator[Path]:
+def own_folder(prefix: str) -> Iterator[Path]:
     # Not under pytest's own folder: that is closed to other accounts, and PostgreSQL does not run as root.
     folder = Path(tempfile.mkdtemp(prefix=prefix))
     try:

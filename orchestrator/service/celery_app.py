@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from celery import Celery, signals
-from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
+from celery.exceptions import SecurityWarning
 
 from orchestrator.errors import Unavailable
 from orchestrator.service.observation import observe
@@ -24,6 +24,10 @@ POLLING_INTERVAL_S = 0.05
 CONNECT_TIMEOUT_S = 1.0
 RING_TIMEOUT_S = 1.0
 HEARING_TIMEOUT_S = 10.0
+HEARTBEAT_S = 10
+"""How often RabbitMQ and a worker tell each other that they live; after two that are missed the connection is given up.
+By Celery's default that takes four minutes, which is how long a worker would not notice that it lost its broker in
+silence, and how long RabbitMQ would keep the messages of a worker whose machine is gone."""
 
 HEARING: dict[str, dict[str, Any]] = {
     "memory": {"polling_interval": POLLING_INTERVAL_S},
@@ -33,9 +37,11 @@ HEARING: dict[str, dict[str, Any]] = {
         "health_check_interval": 5,
         "visibility_timeout": 300,
     },
-    "amqp": {"confirm_publish": True},
+    # No confirms: a worker publishes only events, in the loop that it hears with, and would wait without bounds.
+    "amqp": {},
 }
-"""Transport options by family for who consumes. A health check shows a worker that it lost its Redis in silence."""
+"""Transport options by family for who consumes. A health check shows a worker that it lost its Redis in silence, a
+heartbeat that it lost its RabbitMQ."""
 
 RINGING: dict[str, dict[str, Any]] = {
     "memory": HEARING["memory"],
@@ -63,8 +69,6 @@ def _leave_logging_alone(**_: object) -> None:
 
 # About workers that unpickle as root; ours take JSON only.
 warnings.filterwarnings("ignore", category=SecurityWarning)
-# About acknowledging late, which we do not.
-warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 
 
 def is_memory(broker_url: str) -> bool:
@@ -87,7 +91,13 @@ def make_app(broker_url: str, tick_s: float) -> Celery:
         worker_redirect_stdouts=False,
         worker_hijack_root_logger=False,
         worker_enable_remote_control=False,
+        # After a loss of the broker it is raised again by the threads that do the tasks: over RabbitMQ they would read
+        # from the connection that the main thread reads from, and the worker is deaf until that breaks.
+        worker_enable_prefetch_count_reduction=False,
+        # Concerns tasks that are acknowledged late. None of ours is; unset, each loss of the broker warns of it.
+        worker_cancel_long_running_tasks_on_connection_loss=True,
         worker_send_task_events=is_told(broker_url),
+        broker_heartbeat=HEARTBEAT_S,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_channel_error_retry=True,
@@ -108,6 +118,8 @@ def _make(broker_url: str, options: dict[str, dict[str, Any]]) -> Celery:
         task_ignore_result=True,
         task_default_queue="matins",
         task_publish_retry=False,
+        # RabbitMQ writes and syncs a persistent message before it confirms. Nothing here has to outlive the broker.
+        task_default_delivery_mode="transient",
         task_send_sent_event=is_told(broker_url),
         accept_content=["json"],
         broker_connection_timeout=CONNECT_TIMEOUT_S,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import structlog
 from celery import Celery
+
+from orchestrator.service.celery_app import RING_TIMEOUT_S
 
 log = structlog.get_logger()
 
@@ -47,7 +50,27 @@ class CeleryDoorbell:
         if time.monotonic() < self._silent_until:
             return
         try:
-            self._app.send_task(task, args=arguments, expires=MESSAGE_EXPIRES_S, retry=False)
+            self._publish(task, arguments)
         except Exception as error:  # each transport has exceptions of its own
             self._silent_until = time.monotonic() + SILENCE_S
             log.warning("ring-lost", task=task, error=f"{type(error).__name__}: {error}")
+
+    def _publish(self, task: str, arguments: tuple[object, ...]) -> None:
+        pool: Any = self._app.producer_pool
+        with pool.acquire(block=True, timeout=RING_TIMEOUT_S) as producer:
+            try:
+                self._app.send_task(
+                    task,
+                    args=arguments,
+                    producer=producer,
+                    retry=False,
+                    # Workers throw away what is older. RabbitMQ does so itself: without a worker its queue stays short.
+                    expires=MESSAGE_EXPIRES_S,
+                    expiration=MESSAGE_EXPIRES_S,
+                    # Without it a RabbitMQ that does not answer is waited for longer than its socket's limits say.
+                    confirm_timeout=RING_TIMEOUT_S,
+                )
+            except BaseException:
+                # Such a connection may look open for a quarter of an hour; the next ring makes a new one.
+                producer.connection.collect()
+                raise

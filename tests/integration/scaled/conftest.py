@@ -1,4 +1,5 @@
-"""One PostgreSQL and one Redis for the whole folder. A test that stops or floods one brings it back."""
+"""One PostgreSQL and one Redis for the whole folder, one RabbitMQ for its own module. A test that stops or floods one
+brings it back."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from tests.integration.scaled.memory_runner import ADDRESS, MemoryRunner
 from tests.integration.scaled.memory_worker import RINGS
 from tests.integration.service.toy import make_toy
 from tests.orchestrator import ScaledOrchestrator
+from tests.rabbitmq import RabbitMQ, running_rabbitmq
 from tests.servers import PostgreSQL, Redis, running_postgresql, running_redis
 
 MIGRATED = "migrated"
@@ -39,6 +41,12 @@ def postgresql() -> Iterator[PostgreSQL]:
 @pytest.fixture(scope="session")
 def redis() -> Iterator[Redis]:
     with running_redis() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[RabbitMQ]:
+    with running_rabbitmq() as server:
         yield server
 
 

@@ -24,6 +24,7 @@ from tests.unit.service.leavings import leavings
 ADDRESS = "TEST_RUNNER_PORT"
 KEY = b"test"
 STEP_S = 0.05
+HELD_LIMIT_S = 300.0
 LIVING = ("running", "awaiting-checks")
 
 
@@ -34,6 +35,18 @@ class MemoryRunner:
         self.link = FakeLink()
         self._lock = threading.Lock()
         self._over = threading.Event()
+        self._answers = threading.Event()
+        self._answers.set()
+        self._asked = threading.Event()
+
+    def hold(self) -> None:
+        """From now on nobody gets an answer, until `release`. Returns once somebody waits for one."""
+        self._answers.clear()
+        self._asked.clear()
+        assert self._asked.wait(HELD_LIMIT_S), "nobody asks the runner"
+
+    def release(self) -> None:
+        self._answers.set()
 
     def call(self, verb: str, request: Any) -> tuple[str, Any]:
         """("ok", answer) or ("refused", its kind and message): errors of ours do not survive pickling."""
@@ -75,7 +88,10 @@ class MemoryRunner:
 
     def _answer(self, caller: Connection) -> None:
         with caller, contextlib.suppress(OSError, EOFError):
-            caller.send(self.call(*caller.recv()))
+            verb, request = caller.recv()
+            self._asked.set()
+            self._answers.wait()
+            caller.send(self.call(verb, request))
 
     def _listen(self, listener: Listener) -> None:
         while not self._over.is_set():
@@ -92,6 +108,7 @@ class MemoryRunner:
                 yield int(listener.address[1])
             finally:
                 self._over.set()
+                self.release()
 
 
 class RemoteLink:

@@ -50,16 +50,20 @@ def done_once(lab: MemoryLab, ids: list[str], limit_s: float) -> None:
     assert set(lab.runner.starts.values()) == {1}
 
 
+def submit_many(lab: MemoryLab, count: int) -> list[str]:
+    submitted = lab.matins.matins("episode", "submit", str(lab.campaign), "--agent", "replay:doer", "-n", str(count))
+    assert submitted.returncode == 0, submitted.stderr
+    ids = [one["id"] for one in lab.matins.get("episodes?limit=1000")["episodes"]]
+    assert len(ids) == count
+    return ids
+
+
 @pytest.mark.fault(11)
 def test_a_hundred_episodes_end_once_though_the_broker_forgets_everything_and_dies(
     make_memory_lab: Callable[..., MemoryLab], redis: Redis
 ) -> None:
     lab = make_memory_lab(slots=25)
-    assert (
-        lab.matins.matins("episode", "submit", str(lab.campaign), "--agent", "replay:doer", "-n", "100").returncode == 0
-    )
-    ids = [one["id"] for one in lab.matins.get("episodes?limit=1000")["episodes"]]
-    assert len(ids) == 100
+    ids = submit_many(lab, 100)
     for share in (5, 25):
         wait_for(lambda share=share: len(lab.runner.starts) > share, 60, lab.matins.tail)
         with redis.client() as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 import pytest
@@ -13,11 +14,20 @@ from tests.orchestrator import free_port
 
 
 class Counting:
-    """Stands where the application would, and counts what is sent."""
+    """Stands where the application and its one connection would, and counts what is sent and how often that is given
+    up."""
 
     def __init__(self, broken: bool = False) -> None:
         self.sent: list[tuple[str, tuple[object, ...]]] = []
         self.broken = broken
+        self.given_up = 0
+        self.producer_pool = self.connection = self
+
+    def acquire(self, **_: object) -> contextlib.AbstractContextManager[Counting]:
+        return contextlib.nullcontext(self)
+
+    def collect(self) -> None:
+        self.given_up += 1
 
     def send_task(self, task: str, args: tuple[object, ...], **_: object) -> None:
         self.sent.append((task, args))
@@ -43,6 +53,14 @@ def test_a_ring_that_fails_is_no_error_and_silences_the_bell_for_a_while() -> No
     for _ in range(5):
         doorbell.tick()
     assert len(app.sent) == 1
+
+
+@pytest.mark.parametrize(("broken", "given_up"), [(False, 0), (True, 1)])
+def test_a_connection_is_given_up_if_a_ring_failed_on_it(broken: bool, given_up: int) -> None:
+    """It may be dead and look open, and the next ring would wait for it again."""
+    app = Counting(broken)
+    bell(app).tick()
+    assert app.given_up == given_up
 
 
 @pytest.mark.timeout(60)
