@@ -75,7 +75,7 @@ def test_a_device_that_is_not_here_is_named_beside_those_that_are() -> None:
         chosen("x", ())
 
 
-@pytest.mark.parametrize(("role", "holds"), [("agent", True), ("build", False), ("smoke", False), ("tool", False)])
+@pytest.mark.parametrize(("role", "holds"), [("agent", True), ("build", True), ("smoke", False), ("tool", True)])
 def test_no_process_of_an_attempt_for_one_device_gets_the_files_of_another(
     tmp_path: Path, role: Role, holds: bool
 ) -> None:
