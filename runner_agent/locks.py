@@ -92,17 +92,9 @@ def holder(path: Path) -> int | None:
 def held(path: Path, *, shared: bool = False, check: Callable[[], None] = lambda: None) -> Generator[float, None, None]:
     """Holds the lock; yields the seconds waited for it. `check` runs while waiting and may raise to give up."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     began = clock.monotonic_s()
+    handle = wait(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, check=check)
     try:
-        while True:
-            try:
-                fcntl.flock(handle, kind | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                check()
-                clock.pause(POLL_S)
         yield clock.monotonic_s() - began
     finally:
-        os.close(handle)
+        release(handle)
