@@ -21,15 +21,17 @@ from tests.servers import PASSWORD, START_LIMIT_S, Server, own_folder
 NODE = "matins@localhost"
 ACCOUNT = "matins"
 QUEUE = "matins"
+CONSUMER_TIMEOUT_S = 5
+"""How long a message may stay unacknowledged. Each is as soon as a thread of a worker is free, and those are for longer
+than that at work only where a test sees to it; elsewhere it were no harm."""
 
 
 class RabbitMQ(Server):
-    """`url` names its only virtual host. `consumer_timeout_s`, None as it comes, counts from the next start on."""
+    """`url` names its only virtual host."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.url = f"amqp://{ACCOUNT}:{PASSWORD}@127.0.0.1:{self.port}/{ACCOUNT}"
-        self.consumer_timeout_s: float | None = None
         self.mapper_port = free_port()
         self._mapper: subprocess.Popen[Any] | None = None
         (folder / "plugins").write_text("[].\n")
@@ -52,11 +54,10 @@ class RabbitMQ(Server):
             "default_vhost": f'<<"{ACCOUNT}">>',
             "default_user": f'<<"{ACCOUNT}">>',
             "default_pass": f'<<"{PASSWORD}">>',
+            # Not half an hour, and not looked at once a minute.
+            "consumer_timeout": str(CONSUMER_TIMEOUT_S * 1000),
+            "channel_tick_interval": "500",
         }
-        if self.consumer_timeout_s is not None:
-            settings["consumer_timeout"] = str(round(self.consumer_timeout_s * 1000))
-            # How often it looks.
-            settings["channel_tick_interval"] = "200"
         return [
             *(str(rabbitmq_program()), "-noinput", "-sname", NODE, "-setcookie", PASSWORD, "-start_epmd", "false"),
             *("-kernel", "inet_dist_use_interface", "{127,0,0,1}", "+S", "1:1"),
@@ -124,13 +125,6 @@ class RabbitMQ(Server):
     def _queue(self) -> Any:
         with self.client() as connection:
             return connection.channel().queue_declare(QUEUE, passive=True)
-
-    def has_back(self) -> bool:
-        """Whether the first that waits was delivered before. Everything stays where it is."""
-        with self.client() as connection:
-            channel: Any = connection.channel()
-            first = channel.basic_get(QUEUE)
-            return first is not None and first.delivery_info["redelivered"]
 
     def timeouts(self) -> int:
         """How often it has taken messages back since they were not acknowledged in time."""

@@ -34,6 +34,10 @@ from orchestrator.store.engine import open_store
 log = structlog.get_logger()
 
 BROKER_TIMEOUT_S = 5
+BROKER_REMEDY = (
+    "start it, or set MATINS_BROKER_URL to where and as whom it may be used, like redis://:PASSWORD@HOST/0 or"
+    " amqp://ACCOUNT:PASSWORD@HOST/VIRTUAL_HOST; `matins up` needs none"
+)
 WORKER_PAUSE_S = 1.0
 STOPS_WITHIN_S = 15.0
 HEARTBEAT_S = 5.0
@@ -116,7 +120,7 @@ def need_broker(settings: Settings) -> None:
             connection.ensure_connection(max_retries=1, timeout=BROKER_TIMEOUT_S)
     except Exception as error:  # each transport has exceptions of its own, and one that is not installed has none
         message = f"the broker {settings.masked('broker_url')} cannot be used: {type(error).__name__}: {error}"
-        raise BadInput(message, "start it, or leave MATINS_BROKER_URL out: `matins up` needs none") from error
+        raise BadInput(message, BROKER_REMEDY) from error
 
 
 @contextmanager

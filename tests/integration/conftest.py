@@ -13,6 +13,7 @@ LONGEST_FIRST = (
     "service/test_survival.py",
     "service/test_outcomes.py",
     "scaled/test_processes.py",
+    "scaled/test_rabbitmq.py",
     "observing/test_watched.py",
     "test_chaos.py",
     "runner_agent/test_killed_anywhere.py",
