@@ -158,8 +158,8 @@ def test_three_failed_wakes_quarantine_and_the_episode_runs_elsewhere_at_no_cost
     rig.senses["a"].missing = WakeStage.VULKAN
     rig.set("b", service="DRAINING")
     (one,) = rig.submit_accepted()
-    for _ in range(60):
-        rig.beat(10)
+    for _ in range(15):
+        rig.beat(40)
     row = rig.runner("a")
     assert row.health == "QUARANTINED" and row.detail.startswith("SSH up, no Vulkan device")
     assert [wake.failed_stage for wake in rig.wakes("a")] == ["vulkan"] * 3
@@ -228,8 +228,8 @@ def test_resume_lifts_a_quarantine_and_forgives_failed_wakes(rig: SleepingRig) -
     rig.senses["a"].missing = WakeStage.LINK
     rig.set("b", service="DRAINING")
     (one,) = rig.submit_accepted()
-    for _ in range(60):
-        rig.beat(10)
+    for _ in range(15):
+        rig.beat(40)
     assert rig.runner("a").health == "QUARANTINED"
     rig.senses["a"].missing = None
     rig.take_back("a")
@@ -253,8 +253,8 @@ def test_a_runner_is_removed_only_once_it_holds_nothing(rig: SleepingRig) -> Non
 
 def test_a_runner_without_a_mac_address_stays_awake(the_toy: Toy, tmp_path: Path) -> None:
     rig = Rig(the_toy, tmp_path / "other")
-    for _ in range(40):
-        rig.beat(600)
+    for _ in range(10):
+        rig.beat(2400)
     assert rig.acts("suspend") == []
     with pytest.raises(Conflict, match="could not be woken"):
         fleet_ops.sleep(rig.services, "local", by="ada")
