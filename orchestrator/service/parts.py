@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import socket
@@ -18,6 +19,7 @@ import structlog
 import uvicorn
 from celery import Celery, beat
 from celery.signals import worker_shutting_down
+from celery.worker.state import reserved_requests
 from kombu.connection import Connection
 
 from orchestrator.domain.runner import Address
@@ -40,6 +42,10 @@ BROKER_REMEDY = (
 )
 WORKER_PAUSE_S = 1.0
 STOPS_WITHIN_S = 15.0
+FAREWELL_S = 3.0
+"""For leaving the broker, once nothing is under way. One that does not answer would be waited for twice as long as a
+question to it may take: for the event that the worker goes, and for the message that it asked for last."""
+STOP_POLL_S = 0.1
 HEARTBEAT_S = 5.0
 """Time between two events by which a worker says that it lives. Whoever listens takes it for gone after two missed."""
 
@@ -163,12 +169,12 @@ def make_beat(app: Celery, doorbell: Doorbell) -> beat.Service:
 def work(app: Celery, threads: int, stops_within_s: float = STOPS_WITHIN_S) -> None:
     """The worker in the main thread, where it takes SIGTERM and SIGINT. Threads, since no link to a runner survives a
     fork. Bytes on the queue that are no message end Celery's worker; the next one goes on behind them. Once it is told
-    to stop it waits for what is under way; if that takes longer than `stops_within_s`, the process ends without."""
+    to stop it waits for what is under way; if that takes longer than `stops_within_s`, the process ends without. So it
+    does where a broker does not let it go."""
+    farewell_s = math.inf if is_memory(app.conf.broker_url) else FAREWELL_S
 
     def limit(**_: object) -> None:
-        timer = threading.Timer(stops_within_s, _stop_now, (stops_within_s,))
-        timer.daemon = True
-        timer.start()
+        threading.Thread(target=_stop_after, args=(stops_within_s, farewell_s), name="stop", daemon=True).start()
 
     worker_shutting_down.connect(limit, weak=False)
     while True:
@@ -189,10 +195,18 @@ def work(app: Celery, threads: int, stops_within_s: float = STOPS_WITHIN_S) -> N
         time.sleep(WORKER_PAUSE_S)
 
 
-def _stop_now(after_s: float) -> None:
+def _stop_after(stops_within_s: float, farewell_s: float) -> None:
     """A call to a machine that does not answer may last for minutes. Whatever is cut off here is done again, as after
     kill -9."""
-    log.warning("stopped-at-work", after_s=after_s)
+    idle_s, left_s = 0.0, stops_within_s
+    while left_s > 0:
+        time.sleep(STOP_POLL_S)
+        left_s -= STOP_POLL_S
+        idle_s = 0.0 if len(reserved_requests) else idle_s + STOP_POLL_S
+        if idle_s >= farewell_s:
+            log.warning("stopped-without-broker", after_s=farewell_s)
+            os._exit(0)
+    log.warning("stopped-at-work", after_s=stops_within_s)
     os._exit(0)
 
 
