@@ -9,7 +9,7 @@ from typing import Any
 
 from runner_agent.measure import formats, ggml
 from runner_agent.measure.tagged import Bulk, Rows
-from runner_agent.measure.text import Faults, Malformed, blocks, count, number
+from runner_agent.measure.text import COUNT, Faults, Malformed, blocks, count, number
 
 TAG = "[GPU PERDISPATCH]"
 
@@ -95,7 +95,7 @@ Reader = Callable[[int, str], Iterator[Batch]]
 
 
 def _perdispatch_reader(faults: Faults) -> Reader:
-    bulk = Bulk(TAG, _VALUES, _usable, faults, dict.fromkeys(_COUNTS, "[0-9]{1,20}"))
+    bulk = Bulk(TAG, _VALUES, _usable, faults, dict.fromkeys(_COUNTS, COUNT), exact=True)
 
     def read_block(line: int, text: str) -> Iterator[Batch]:
         for rows in bulk.read(line, text):

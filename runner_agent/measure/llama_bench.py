@@ -62,8 +62,9 @@ def _row_samples(row: dict[str, Any]) -> Iterator[Sample | None]:
 
 
 def _values(text: str, faults: Faults) -> Iterator[tuple[int, Any]]:
-    """Each JSON object, or array of them, that begins a line and tells of a speed, with its line number from 1. One that
-    is broken is a fault; objects of a broken array are tried one by one, so that one foreign line costs one object.
+    """Each JSON object, or array of them, that begins a line and tells of a speed, with its line number from 1.
+
+    A broken one is a fault; objects of a broken array are tried one by one, so that one foreign line costs one object.
     """
     text = "\n" + text  # so that the first line too comes after a line end
     line, counted, after = 0, 0, 0

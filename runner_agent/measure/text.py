@@ -17,9 +17,15 @@ BLOCK_CHARS = 1 << 16
 _ANSI = re.compile(
     r"\x1b(?:\[[0-9;]*m(?:\x1b\[[0-9;]*m)*|\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\r\n]*(?:\x07|\x1b\\)?|[@-Z\\^_])"
 )
+_MOST = str(2**64 - 1)
+_BELOW = "|".join(f"{_MOST[:n]}[0-{int(digit) - 1}][0-9]{{{19 - n}}}" for n, digit in enumerate(_MOST) if digit > "0")
+# A whole number from 0 to 2⁶⁴−1, of at most twenty digits.
+COUNT = rf"(?:[0-9]{{1,19}}(?![0-9])|{_BELOW}|{_MOST})"
+# A number that is not negative; one with an exponent may still be too large.
+NUMBER = r"[0-9]{1,20}(?:\.[0-9]{0,20})?(?:[eE][+-]?[0-9]{1,3})?"
 _COUNT = re.compile(r"[0-9]{1,19}")
-_NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{0,20})?(?:[eE][+-]?[0-9]{1,3})?")
-_CUT = re.compile(r"[\r\n]|\[GPU ")
+_NUMBER = re.compile(NUMBER)
+CUT = re.compile(r"[\r\n]|\[GPU ")
 
 Malformed = tuple[int, str]
 
@@ -94,7 +100,7 @@ def tagged(text: str, tag: str, first_line: int = 1) -> Iterator[tuple[int, str,
     while position >= 0:
         line += text.count("\n", counted, position)
         counted = position
-        cut = _CUT.search(text, position + len(TAG_START))
+        cut = CUT.search(text, position + len(TAG_START))
         end = cut.start() if cut else len(text)
         segment = text[position:end]
         if segment.startswith(tag):

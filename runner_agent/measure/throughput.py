@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 from runner_agent.measure import formats, llama_bench
 from runner_agent.measure.tagged import Bulk
-from runner_agent.measure.text import Faults, Malformed, blocks, count, number, plain
+from runner_agent.measure.text import COUNT, NUMBER, Faults, Malformed, blocks, count, number, plain
 
 TAG = "[GPU THROUGHPUT]"
 
-_AMOUNT = r"[0-9]{1,20}(?:\.[0-9]{1,20})?"
-_VALUES = {"tokens": "[0-9]{1,19}", "seconds": r"[0-9]{0,17}[1-9](?:\.[0-9]{1,20})?", "tok_s": _AMOUNT}
+_VALUES = {
+    "tokens": COUNT,
+    "seconds": r"[0-9]{0,17}[1-9](?:\.[0-9]{1,20})?",
+    "tok_s": r"[0-9]{1,20}(?:\.[0-9]{1,20})?",
+}
+_WIDE = {"tokens": COUNT, "seconds": rf"(?=[0-9.]*[1-9]){NUMBER}", "tok_s": NUMBER}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +62,7 @@ Reader = Callable[[int, str], Iterator[Throughput]]
 
 
 def _matins_reader(faults: Faults) -> Reader:
-    bulk = Bulk(TAG, _VALUES, _usable, faults)
+    bulk = Bulk(TAG, _VALUES, _usable, faults, _WIDE)
 
     def read_block(line: int, text: str) -> Iterator[Throughput]:
         for rows in bulk.read(line, text):

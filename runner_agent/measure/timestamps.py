@@ -97,7 +97,9 @@ class Spent:
                 self._spend((queues[n] if queues else None) or "", told)
         if all(key in batch.extra for key in TICK_KEYS[:2]):
             for n in range(len(batch)):
-                self._tick({key: column[n] for key, column in batch.extra.items()}, batch.seq[n], batch.shader_ns[n])
+                told = {key: column[n] for key, column in batch.extra.items()}
+                if any(told[key] is not None for key in TICK_KEYS[:2]):  # lines without ticks may stand among others
+                    self._tick(told, batch.seq[n], batch.shader_ns[n])
 
     def _spend(self, queue: str, spent_ns: int) -> None:
         queue = queue if queue in self.by_queue_ns or len(self.by_queue_ns) < MOST_QUEUES else ""

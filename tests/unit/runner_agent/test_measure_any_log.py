@@ -90,6 +90,41 @@ def test_the_order_of_keys_changes_nothing(told: list[tuple[str, random.Random]]
     assert streamed(["\n".join(shuffled)]) == streamed(["\n".join(each for each, _ in told)])
 
 
+KEYS = ("seq", "name", "bubble_ns", "shader_ns", "submit_ns")
+words_of_lines = st.one_of(
+    st.builds(
+        "{}={}".format, st.sampled_from([*KEYS, "queue", "k1", "k2"]), st.sampled_from(["1", "2", "x", "", "[a]"])
+    ),
+    st.sampled_from(["x", "=", "seq=18446744073709551615", "seq=18446744073709551616", "name=a=b"]),
+)
+shaped = st.builds(
+    lambda told, more, order: " ".join(
+        [TAG, *(told + more if order is None else order.sample(told + more, len(told + more)))]
+    ),
+    st.sampled_from([[f"{key}=1" for key in KEYS], [f"{key}=1" for key in KEYS[1:]]]),
+    st.lists(words_of_lines, max_size=3),
+    st.one_of(st.none(), st.randoms()),
+)
+
+
+@given(st.lists(shaped, min_size=1, max_size=12), st.sampled_from(["\n", "\r", " \n"]), st.booleans())
+def test_lines_of_many_shapes_read_together_as_each_reads_alone(told: list[str], end: str, only_counted: bool) -> None:
+    faults = Faults(lines=[(0, "")] * SHOWN_LINES if only_counted else [])
+    text = end.join(told)
+    rows = [row for batch in dispatches.batches([text], "perdispatch", faults) for row in batch.rows()]
+    alone = [streamed([each]) for each in told]
+    assert rows == [row for each, _ in alone for row in each]
+    assert faults.count == sum(each.count for _, each in alone)
+    if not only_counted:
+        assert [words for _, words in faults.lines] == [words for _, each in alone for _, words in each.lines]
+
+
+def test_a_key_that_each_line_has_alone_is_kept() -> None:
+    rows, faults = streamed(["\n".join(line(n, extra=f" k{n}=v{n}") for n in range(500))])
+    assert [row.extra for row in rows] == [{f"k{n}": f"v{n}"} for n in range(500)]
+    assert faults.count == 0
+
+
 @given(st.text(alphabet="[GPU PERDISATCH]seqname=_ns0123\r\n\x1b[m"))
 def test_rubbish_that_looks_like_lines_reads_alike_whole_and_in_pieces(text: str) -> None:
     assert streamed(text) == streamed([text])

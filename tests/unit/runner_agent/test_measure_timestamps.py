@@ -90,6 +90,8 @@ def test_ticks_that_are_missing_or_run_backwards_cannot_be_used() -> None:
 def test_lines_without_ticks_are_no_fault() -> None:
     text = "[GPU PERDISPATCH] seq=1 name=n bubble_ns=1 shader_ns=2 submit_ns=3\n"
     assert kinds(spent(text), wall_s=1.0) == []
+    among = spent(line(1000, 0, 100) + text + line(1000, 100, 200) + text)
+    assert (among.unusable, among.ticked, among.dispatches) == (0, 2, 4)
 
 
 def test_dispatches_of_one_queue_that_outlast_the_run_are_told() -> None:
