@@ -22,9 +22,10 @@ from orchestrator.service.delivery import deliver
 from orchestrator.service.places import attempt_folder
 from orchestrator.service.scene import Scene, agent_of, launch_spec_of, look
 from orchestrator.service.services import Services
+from orchestrator.store.asking import cursors_of
 from orchestrator.store.changes import log_event, move_episode, request_act, rows_changed
 from orchestrator.store.outbox import Act, finish
-from orchestrator.store.record import cursors_of, record_chunks, record_status
+from orchestrator.store.record import record_chunks, record_status
 from orchestrator.store.tables import AttemptRow
 from runner_agent.protocol import AttemptStatus, GradeRequest, ReportRequest
 

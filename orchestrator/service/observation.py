@@ -13,8 +13,9 @@ from orchestrator.errors import LinkError, LinkRefused
 from orchestrator.failpoints import reach
 from orchestrator.machines.link import Link
 from orchestrator.service.services import Services
+from orchestrator.store.asking import Asked, ask
 from orchestrator.store.convert import to_address
-from orchestrator.store.record import Asked, ask, record_hello, record_report, record_unreachable
+from orchestrator.store.record import record_hello, record_report, record_unreachable
 from orchestrator.store.tables import RunnerRow
 from runner_agent.protocol import Hello, Report, ReportRequest
 

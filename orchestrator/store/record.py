@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, update
+from sqlalchemy import bindparam, func, update
 from sqlmodel import Session, col, select
 
 from orchestrator.domain.phases import Event, Phase
 from orchestrator.domain.runner import Health, Operation, Power
+from orchestrator.store.asking import Asked
 from orchestrator.store.changes import ask_again, log_event, log_runner_event, move_episode
-from orchestrator.store.fleet import left_behind
 from orchestrator.store.meters import record_meters
 from orchestrator.store.tables import AttemptRow, ChunkRow, EventRow, RunnerRow
 from runner_agent.protocol import AttemptStatus, Chunk, Hello, Report, to_json
 
 JOURNAL = "events.jsonl"
 OURSELVES = "matins"
-OPEN_MAX = 2000
-"""Attempts that a runner is asked about at once."""
-
 SILENCE = frozenset({"unreachable", "timeout", "reset", "connect-refused"})
 """Link errors that a machine asleep, or on its way there, gives."""
 
@@ -36,51 +31,9 @@ GOES_DOWN = timedelta(seconds=60)
 
 LIVING = ("running", "awaiting-checks")
 
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """What was known when a runner was asked. Its answer counts only for what is still as it was then: whatever was
-    learnt meanwhile is newer. `cursors`: per attempt, the bytes held of each stream; `statuses`: what it last was;
-    `suspend_sent_at`: when the runner had been asked to sleep by then. `at`: when it was asked, None: just now."""
-
-    cursors: dict[str, dict[str, int]]
-    statuses: dict[str, dict[str, Any] | None]
-    last_seen: datetime | None
-    asleep_since: datetime | None = None
-    suspend_sent_at: datetime | None = None
-    at: datetime | None = None
-
-
-def ask(session: Session, runner: str, now: datetime | None = None) -> Asked:
-    """What to ask a runner about, and what is known before it answers."""
-    held = cursors(session, runner)
-    known = session.exec(select(AttemptRow).where(col(AttemptRow.id).in_(list(held)))).all()
-    row = session.get_one(RunnerRow, runner)
-    statuses = {attempt.id: attempt.status for attempt in known}
-    then = {"last_seen": row.last_seen, "asleep_since": row.asleep_since, "suspend_sent_at": row.suspend_sent_at}
-    return Asked(cursors=held, statuses=statuses, at=now, **then)
-
-
-def cursors(session: Session, runner: str) -> dict[str, dict[str, int]]:
-    """Per attempt of which the runner may have something to tell, the bytes held of each of its streams."""
-    of_runner = select(AttemptRow.id).where(AttemptRow.runner == runner)
-    live, left = of_runner.where(col(AttemptRow.ended).is_(None)), of_runner.where(left_behind()).limit(OPEN_MAX)
-    return _lengths(session, [*session.exec(live), *session.exec(left)][:OPEN_MAX])
-
-
-def cursors_of(session: Session, attempt_id: str) -> dict[str, int]:
-    """The bytes held of each stream of one attempt."""
-    return _lengths(session, [attempt_id])[attempt_id]
-
-
-def _lengths(session: Session, attempt_ids: Iterable[str]) -> dict[str, dict[str, int]]:
-    held: dict[str, dict[str, int]] = {attempt_id: {} for attempt_id in attempt_ids}
-    lengths = select(ChunkRow.attempt_id, ChunkRow.stream, func.sum(ChunkRow.length)).where(
-        col(ChunkRow.attempt_id).in_(list(held))
-    )
-    for attempt_id, stream, length in session.exec(lengths.group_by(ChunkRow.attempt_id, ChunkRow.stream)).all():
-        held[attempt_id][stream] = int(length)
-    return held
+NAMED_THERE = select(AttemptRow).where(
+    col(AttemptRow.id).in_(bindparam("ids", expanding=True)), AttemptRow.runner == bindparam("runner")
+)
 
 
 def record_hello(session: Session, runner: str, hello: Hello, now: datetime) -> None:
@@ -188,7 +141,7 @@ def _record_awake(session: Session, row: RunnerRow, now: datetime) -> None:
 def _still_as_asked(session: Session, runner: str, report: Report, asked: Asked) -> list[AttemptRow]:
     """The attempts that the report may speak of: given to this runner, and of which nothing newer was learnt."""
     named = {*asked.statuses, *(said.attempt_id for said in report.attempts)}
-    rows = session.exec(select(AttemptRow).where(col(AttemptRow.id).in_(named), AttemptRow.runner == runner)).all()
+    rows = session.exec(NAMED_THERE, params={"ids": [*named], "runner": runner})
     return [row for row in rows if row.status == asked.statuses.get(row.id)]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import and_, func
@@ -30,6 +31,8 @@ OF_A_HISTOGRAM: tuple[Any, ...] = (
     HistogramRow.total,
     HistogramRow.exemplars,
 )
+
+LARGEST = [select(func.max(table.changed)) for table in (TotalRow, HistogramRow)]
 
 
 def key(labels: Mapping[str, str]) -> str:
@@ -57,23 +60,30 @@ def _write_totals(session: Session, additions: Additions, number: int) -> None:
     told = [(_name(of), amount) for of, amount in additions.totals.items()]
     told += [((f"{SET}{metric}", labels), 1.0) for metric, labels in map(_name, additions.gauges)]
     rows = [{"metric": m, "labels": labels, "value": amount, "changed": number} for (m, labels), amount in told]
-    insert = _insert(session, TotalRow)
-    rising = insert.on_conflict_do_update(
+    dialect = session.get_bind().dialect.name
+    _execute(session, _rising(dialect), [row for row in rows if row["value"]])
+    _execute(session, _insert(dialect, TotalRow).on_conflict_do_nothing(), [row for row in rows if not row["value"]])
+
+
+@cache
+def _rising(dialect: str) -> Any:
+    insert = _insert(dialect, TotalRow)
+    return insert.on_conflict_do_update(
         index_elements=["metric", "labels"],
         set_={"value": TotalRow.value + insert.excluded.value, "changed": insert.excluded.changed},
     )
-    _execute(session, rising, [row for row in rows if row["value"]])
-    _execute(session, insert.on_conflict_do_nothing(), [row for row in rows if not row["value"]])
 
 
 def _write_histograms(session: Session, added: Mapping[Series, Observed], number: int) -> None:
+    if not added:
+        return
     named = {_name(of): seen for of, seen in added.items()}
     held = {
         (row.metric, row.labels): row
         for these in those(HistogramRow, list(named))
         for row in session.execute(columns(*OF_A_HISTOGRAM).where(these))
     }
-    insert = _insert(session, HistogramRow)
+    insert = _insert(session.get_bind().dialect.name, HistogramRow)
     changes = {name: insert.excluded[name] for name in ("counts", "total", "exemplars", "changed")}
     merged = insert.on_conflict_do_update(index_elements=["metric", "labels"], set_=changes)
     _execute(session, merged, [_merged(name, seen, held.get(name), number) for name, seen in named.items()])
@@ -93,11 +103,13 @@ def _merged(name: tuple[str, str], seen: Observed, held: Any, number: int) -> di
 
 
 def _write_gauges(session: Session, additions: Additions) -> None:
+    if not additions.gauges:
+        return
     rows = [
         {"metric": metric, "labels": labels, "value": value, "at": at}
         for (metric, labels), (value, at) in ((_name(of), told) for of, told in additions.gauges.items())
     ]
-    insert = _insert(session, GaugeRow)
+    insert = _insert(session.get_bind().dialect.name, GaugeRow)
     newest = insert.on_conflict_do_update(
         index_elements=["metric", "labels"],
         set_={"value": insert.excluded.value, "at": insert.excluded.at},
@@ -111,7 +123,7 @@ def _next(session: Session) -> int:
     transaction."""
     of, number = session.info.get("matins-changed", (None, 0))
     if of is not session.get_transaction() or of is None:
-        largest: Any = [session.exec(select(func.max(table.changed))).one() for table in (TotalRow, HistogramRow)]
+        largest: Any = [session.exec(query).one() for query in LARGEST]
         number = max((known or 0) for known in largest) + 1
         session.info["matins-changed"] = (session.get_transaction(), number)
     return number
@@ -121,8 +133,7 @@ def _name(of: Series) -> tuple[str, str]:
     return of[0], key(dict(of[1]))
 
 
-def _insert(session: Session, table: Any) -> Any:
-    dialect = session.get_bind().dialect.name
+def _insert(dialect: str, table: Any) -> Any:
     return (postgresql if dialect == "postgresql" else sqlite).insert(table.__table__)
 
 

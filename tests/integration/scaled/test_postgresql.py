@@ -16,11 +16,12 @@ from sqlmodel import SQLModel, select, text
 
 from orchestrator.domain.actions import Assign
 from orchestrator.errors import BadInput, Unavailable
+from orchestrator.store.asking import ask
 from orchestrator.store.changes import request_act
 from orchestrator.store.commit import commit
 from orchestrator.store.engine import Store, open_store
 from orchestrator.store.outbox import claim
-from orchestrator.store.record import ask, record_report
+from orchestrator.store.record import record_report
 from orchestrator.store.tables import AttemptRow, ChunkRow, EpisodeRow, OutboxRow, RunnerRow
 from runner_agent.protocol import Chunk, Report
 from tests.servers import PASSWORD, PostgreSQL

@@ -19,9 +19,10 @@ from orchestrator.machines.fake import FakeAttempt
 from orchestrator.planning.plan import plan
 from orchestrator.service.again import retry
 from orchestrator.store.acceptance import forget_refusals
+from orchestrator.store.asking import ask
 from orchestrator.store.commit import commit
 from orchestrator.store.fleet import load_fleet
-from orchestrator.store.record import ask, record_report
+from orchestrator.store.record import record_report
 from orchestrator.store.tables import AttemptRow, CampaignRow, EpisodeRow, RunnerRow
 from runner_agent.protocol import LaunchSpec, ReportRequest
 from tests.unit.service.leavings import Leavings, broke_down, leavings

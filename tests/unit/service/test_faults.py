@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import LinkError, LinkRefused
+from orchestrator.store.asking import ask
 from orchestrator.store.queries import live_log
-from orchestrator.store.record import ask, record_report
+from orchestrator.store.record import record_report
 from orchestrator.store.tables import EventRow
 from runner_agent.protocol import ReportRequest
 from tests.unit.service.rig import Rig, Toy

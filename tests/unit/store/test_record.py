@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from sqlmodel import select
 
 from orchestrator.domain.actions import Assign, BeginLaunch
+from orchestrator.store.asking import ask, cursors
 from orchestrator.store.commit import commit
 from orchestrator.store.engine import Store
 from orchestrator.store.queries import live_log
-from orchestrator.store.record import ask, cursors, record_report, record_unreachable
+from orchestrator.store.record import record_report, record_unreachable
 from orchestrator.store.tables import AttemptRow, EpisodeRow, EventRow, RunnerRow
 from runner_agent.protocol import AttemptStatus, Chunk, Report
 from tests.unit.planning.builders import NOW
