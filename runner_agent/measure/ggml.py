@@ -14,13 +14,15 @@ Row = tuple[str, str, str, str, str]
 _HEAD = "Vulkan Timings:"
 _UNIT = " us"
 _AMOUNT = r"[0-9]{1,20}(?:\.[0-9]{0,20})?(?:e[+-]?[0-9]{1,3})?"
-_ROW = (
-    rf"^[ \t]{{0,64}}(?P<name>[^\s].{{0,1000}}?): (?P<count>[0-9]{{1,19}}) x (?P<avg_us>{_AMOUNT}) us"
-    rf"(?: = (?P<total_us>{_AMOUNT}) us)?(?: \((?P<gflops>{_AMOUNT}) GFLOPS/s\))?[ \t]{{0,64}}\r?$"
+# Looked for at colons alone: the first after which all the rest of a line fits ends the name.
+_ROWS = re.compile(
+    rf"^[ \t]{{0,64}}(?P<name>\S[^:\n]*(?::[^:\n]*)*?): (?P<count>[0-9]{{1,19}}) x (?P<avg_us>{_AMOUNT}) us"
+    rf"(?: = (?P<total_us>{_AMOUNT}) us)?(?: \((?P<gflops>{_AMOUNT}) GFLOPS/s\))?[ \t]{{0,64}}\r?$",
+    re.M,
 )
-_ROWS = re.compile(_ROW, re.M)
 _END = re.compile(r"^[ \t]{0,64}(?:Total time:|-----)", re.M)
-_ROW_MOST_CHARS = 2000
+_FILLED = re.compile(r"\S.*")
+_NAME_MOST_CHARS = 1001
 
 
 class Rows:
@@ -58,32 +60,39 @@ class Rows:
     def _section(self, line: int, text: str) -> list[Row]:
         rows: list[Row] = _ROWS.findall(text) if 2 * text.count(_UNIT) >= text.count("\n") else []
         lines_most = text.count("\n") + (not text.endswith("\n"))
-        alone = bool(rows) and (len(rows) == lines_most or len(rows) == len(_filled(text)))
-        if alone and max([float(row[2]) for row in rows]) < math.inf:
+        if rows and len(rows) == lines_most and _usable(rows):
             return rows
-        if not self._faults.full:
-            return [row for at, each in enumerate(text.split("\n"), line) for row in self._row(at, each.strip())]
-        # No line number is wanted any more, and what has no unit is no row.
-        lines = _filled(text)
-        unlikely = [each for each in lines if _UNIT not in each]
-        heads = sum(each.rstrip().endswith(_HEAD) for each in unlikely) if _HEAD in text else 0
-        self._faults.count += len(unlikely) - heads
-        likely = [each for each in lines if _UNIT in each] if len(unlikely) < len(lines) else []
-        return [row for each in likely for row in self._row(0, each.strip())]
-
-    def _row(self, number: int, line: str) -> Iterator[Row]:
-        if not line or line.endswith(_HEAD):
-            return
-        rows: list[Row] = _ROWS.findall(line) if len(line) <= _ROW_MOST_CHARS else []
-        if rows and math.isfinite(float(rows[0][2])):
-            yield rows[0]
+        lines = [each.rstrip() for each in _FILLED.findall(text)]
+        likely = [each for each in lines if _UNIT in each] if _UNIT in text else []
+        rows = _ROWS.findall("\n".join(likely)) if likely else []
+        rows = rows if _usable(rows) else [row for row in rows if _usable([row])]
+        faults = len(lines) - len(rows) - (sum(map(_is_head, lines)) if _HEAD in text else 0)
+        if faults and not self._faults.full:
+            self._show(line, text)
         else:
-            self._faults.add(number, line)
+            self._faults.count += faults
+        return rows
+
+    def _show(self, line: int, text: str) -> None:
+        """Adds each line that is no row, with its number."""
+        counted = 0
+        for found in _FILLED.finditer(text):
+            words = found[0].rstrip()
+            rows: list[Row] = _ROWS.findall(words) if _UNIT in words else []
+            if not _is_head(words) and not (rows and _usable(rows)):
+                line, counted = line + text.count("\n", counted, found.start()), found.start()
+                self._faults.add(line, words)
 
 
-def _filled(text: str) -> list[str]:
-    """The lines that are not blank."""
-    return [each for each in text.split("\n") if each and not each.isspace()]
+def _is_head(line: str) -> bool:
+    return line.endswith(_HEAD)
+
+
+def _usable(rows: list[Row]) -> bool:
+    """Whether all of these are rows: their means are finite, and no name is the rest of a log."""
+    return not rows or (
+        max([float(row[2]) for row in rows]) < math.inf and max([len(row[0]) for row in rows]) <= _NAME_MOST_CHARS
+    )
 
 
 def _line_end(text: str, position: int) -> int:

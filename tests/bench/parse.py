@@ -47,23 +47,42 @@ def _hostile() -> Iterator[tuple[str, Callable[[], float]]]:
     keys = ["seq=1", "name=n", "bubble_ns=4210", "shader_ns=88120", "submit_ns=10350", "queue=2"]
     shuffled = "".join("[GPU PERDISPATCH] " + " ".join(dice.sample(keys, len(keys))) + "\n" for _ in range(60_000))
     coloured = "".join(LINE.format(n).replace(" ", " \x1b[33m").replace("=", "\x1b[0m=") for n in range(50_000))
+    good, more = LINE.format(1), LINE.format(1).replace("\n", " queue=2\n")
     logs = {
         "other_text": "x" * 99 + "\n",
         "one_line": "x" * 10_000,
         "cut_tags": "[GPU PERDIS",
+        "almost_tags": "[GPU PREDIS",
         "bare_tags": "[GPU ",
-        "malformed": LINE.format(1).replace("88120", "-88120"),
-        "every_second_malformed": LINE.format(1) + LINE.format(1).replace("88120", "nan"),
+        "whole_tags": "[GPU PERDISPATCH]",
+        "malformed": good.replace("88120", "-88120"),
+        "tiny_malformed": "[GPU PERDISPATCH] x\n",
+        "key_missing": good.replace(" seq=1", ""),
+        "key_twice": good.replace("\n", " seq=1\n"),
+        "every_second_malformed": good + good.replace("88120", "nan"),
+        "every_second_cut": good + "[GPU PERDIS\n",
+        "shapes": good + more + good.replace("\n", " a=1 b=2\n"),
+        "large_numbers": good.replace("seq=1", f"seq={2**64 - 1}"),
         "escapes": "\x1b[0m",
-        "carriage_returns": LINE.format(1).replace("\n", "\r"),
-        "interleaved": LINE.format(1) + "warning: unused variable\n[GPU THROUGHPUT] tokens=1 seconds=1 tok_s=1\n",
+        "carriage_returns": good.replace("\n", "\r"),
+        "interleaved": good + "warning: unused variable\n[GPU THROUGHPUT] tokens=1 seconds=1 tok_s=1\n",
     }
     for name, piece in logs.items():
         yield name, lambda piece=piece: _rate(piece * (8_000_000 // len(piece)), "perdispatch")
     yield "shuffled_keys", lambda: _rate(shuffled, "perdispatch")
     yield "colours", lambda: _rate(coloured, "perdispatch")
     yield "ggml_rubbish", lambda: _rate("Vulkan Timings:\n" + "ADD: : x: 9 x 1 \n" * 400_000, "ggml-vk")
-    for name, piece in {"json_starts": '{"\n', "json_depth": '[{"avg_ts": [\n', "json_open": '{"a": 1,\n'}.items():
+    yield "ggml_blank", lambda: _rate("Vulkan Timings:\n" + "\n" * 8_000_000, "ggml-vk")
+    speeds = "[GPU THROUGHPUT] tokens=256 seconds=5.118 tok_s=nan\n" * 150_000
+    yield "throughput_malformed", lambda: _rate_throughput(speeds, "matins")
+    starts = {
+        "json_starts": '{"\n',
+        "json_depth": '[{"avg_ts": [\n',
+        "json_open": '{"a": 1,\n',
+        "json_broken": '{"avg_ts": 1,\n',
+        "json_speeds": '"avg_ts"',
+    }
+    for name, piece in starts.items():
         yield name, lambda piece=piece: _rate_throughput(piece * (8_000_000 // len(piece)))
     yield "regex_no_match", lambda: _rate(("x" * 99 + "\n") * 80_000, EXPRESSION)
     yield "regex_short_lines", lambda: _rate("kernel\n" * 1_000_000, EXPRESSION)
@@ -118,8 +137,8 @@ def _rate(text: str, fmt: str) -> float:
     return _mb_s(consume, len(text), REPEATS)
 
 
-def _rate_throughput(text: str) -> float:
-    return _mb_s(lambda: sum(1 for _ in throughput.samples((text,), "llama-bench", Faults())), len(text), REPEATS)
+def _rate_throughput(text: str, fmt: str = "llama-bench") -> float:
+    return _mb_s(lambda: sum(1 for _ in throughput.samples((text,), fmt, Faults())), len(text), REPEATS)
 
 
 def _mb_s(work: Callable[[], object], size: int, repeats: int) -> float:

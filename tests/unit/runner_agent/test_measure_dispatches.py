@@ -105,6 +105,13 @@ def test_a_broken_row_within_a_ggml_block_is_malformed_and_lines_outside_are_not
     assert len(reading.dispatches) == 3
 
 
+def test_blank_lines_within_a_ggml_block_are_no_rows_and_no_faults():
+    text = "Vulkan Timings:\n" + "\n \n" * 500 + "ADD: 2 x 1.5 us\n\nADD: 2 x\n"
+    reading = read(text, "ggml-vk")
+    assert [each.name for each in reading.dispatches] == ["ADD"]
+    assert reading.malformed == ((1004, "ADD: 2 x"),)
+
+
 def test_a_regular_expression_names_what_it_tells():
     pattern = r"kernel (?P<name>\w+) took (?P<shader_ns>[\d.]+)ns on (?P<queue>\d)"
     reading = read("kernel a took 10.6ns on 2\nkernel b took 7ns on 3\nkernel c took 7.7.7ns on 3", pattern)
