@@ -94,7 +94,7 @@ class Bulk:
         yield from self._in_any_order(line, text, tags)
 
     def _in_any_order(self, line: int, text: str, tags: int) -> Iterator[Rows]:
-        if self._faults.full and tags * (len(self._tag) + self._least_chars) > len(text):
+        if self._faults.full and text.count(self._tag) * (len(self._tag) + self._least_chars) > len(text):
             text, short = self._too_short.subn("", text)
             self._faults.count, tags = self._faults.count + short, tags - short
         lines: list[tuple[str, ...]] = _any_order(self._tag, self._keys, self._wide).findall(text)
