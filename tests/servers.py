@@ -128,6 +128,8 @@ class PostgreSQL(Server):
             "unix_socket_directories": "",
             "max_connections": "150",
             "shared_buffers": "32MB",
+            # In its folder, which is removed: a server that is killed leaves what it has in /dev/shm.
+            "dynamic_shared_memory_type": "mmap",
         }
         named = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return [str(self._programs / "postgres"), "-D", str(self.folder / "data"), *named]
