@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Any, Self
+
+from tests.loopback import LoopbackServer
 
 PASSWORD, PATH = "geheim-im-wort", "geheim-im-pfad"
 
@@ -20,8 +22,7 @@ class Receiver:
         self.refused = 0
         self.taken: list[dict[str, Any]] = []
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = LoopbackServer(0, self._handler())
 
     @property
     def url(self) -> str:

@@ -7,9 +7,11 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.loopback import LoopbackServer
 
 TOKEN = "fake-token"
 PREFIX = "/api/v1"
@@ -90,7 +92,7 @@ class FakeApi:
         self.on_submit: Callable[[Json], list[FakeEpisode]] = lambda _body: []
         self.drops = 0
         self.override: Callable[[str, str], Answer | bytes | None] = lambda _method, _path: None
-        self._server: ThreadingHTTPServer | None = None
+        self._server: LoopbackServer | None = None
         self._thread: threading.Thread | None = None
         self._port = port
 
@@ -105,8 +107,7 @@ class FakeApi:
         class Handler(_Handler):
             fake = api
 
-        server = ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
-        server.daemon_threads = True
+        server = LoopbackServer(self._port, Handler)
         self._port = server.server_address[1]
         self._server = server
         self._thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
