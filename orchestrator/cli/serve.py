@@ -11,13 +11,14 @@ from typing import Literal
 
 Part = Literal["up", "api", "worker", "beat"]
 
-
 READ_BYTES = 4096
 
 
 def serve(part: Part, *, until_eof: bool = False) -> int:
     """Run a part, or all of them in this process, until SIGINT or SIGTERM, or the end of standard input where that is
     asked for; the exit status."""
+    # Until the part has a way of its own: one that is told to stop while it starts ends in order, too.
+    signal.signal(signal.SIGTERM, _end)
     if until_eof:
         threading.Thread(target=_end_with_input, name="input", daemon=True).start()
     from orchestrator.failpoints import arm
@@ -40,6 +41,10 @@ def serve(part: Part, *, until_eof: bool = False) -> int:
             return parts.run_worker(settings)
         case "beat":
             return parts.run_beat(settings)
+
+
+def _end(_signal: int, _frame: object) -> None:
+    raise SystemExit(0)
 
 
 def _end_with_input() -> None:

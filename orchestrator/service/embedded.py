@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,16 +45,15 @@ def run(settings: Settings, make_web: MakeWeb) -> int:
             with store.writing() as session:
                 drop_claims(session, services.now())
         add_tasks(app, services)
-        server = _serve(make_web(services, token), listener)
-        ticker = _start_beat(app, doorbell)
-        log.info("up-started", url=settings.url, home=str(home), pid=os.getpid())
-        try:
+        with ExitStack() as ending:
+            ending.callback(log.info, "up-stopped")
+            ending.callback(store.close)
+            server = _serve(make_web(services, token), listener)
+            ending.callback(setattr, server, "should_exit", True)
+            ticker = _start_beat(app, doorbell)
+            ending.callback(ticker.stop, wait=False)
+            log.info("up-started", url=settings.url, home=str(home), pid=os.getpid())
             work(app, settings.worker_threads)
-        finally:
-            ticker.stop(wait=False)
-            server.should_exit = True
-            store.close()
-            log.info("up-stopped")
     return 0
 
 

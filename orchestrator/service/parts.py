@@ -212,8 +212,8 @@ def _stop_after(stops_within_s: float, farewell_s: float) -> None:
 
 @contextmanager
 def _told(part: str, settings: Settings) -> Iterator[None]:
-    log.info(f"{part}-started", home=str(settings.home), pid=os.getpid())
     try:
+        log.info(f"{part}-started", home=str(settings.home), pid=os.getpid())
         yield
     finally:
         log.info(f"{part}-stopped", pid=os.getpid())

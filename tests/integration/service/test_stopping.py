@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
+
+from tests.orchestrator import free_port
 
 PROGRAM = """
 import threading
@@ -32,3 +36,18 @@ def test_a_call_that_never_ends_does_not_keep_a_server_from_stopping() -> None:
             assert server.wait(timeout=300) == 0
         finally:
             server.kill()
+
+
+def test_a_server_that_is_told_to_stop_as_soon_as_it_has_started_ends_in_order(tmp_path: Path) -> None:
+    settings = {"MATINS_HOME": str(tmp_path / "home"), "MATINS_URL": f"http://127.0.0.1:{free_port()}"}
+    command = [sys.executable, "-m", "orchestrator.cli", "up"]
+    with subprocess.Popen(command, env={**os.environ, **settings}, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stderr is not None
+            assert any("up-started" in line for line in server.stderr)
+            server.send_signal(signal.SIGTERM)
+            rest = server.stderr.read()
+            assert server.wait(timeout=300) == 0
+        finally:
+            server.kill()
+    assert "up-stopped" in rest
