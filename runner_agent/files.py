@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import stat
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -105,6 +106,13 @@ def read_ahead(paths: Iterable[Path]) -> None:
                 os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_WILLNEED)
             finally:
                 os.close(handle)
+
+
+def open_up(folder: Path) -> None:
+    """Gives its owner back what rights to it were taken away."""
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if mode & stat.S_IRWXU != stat.S_IRWXU:
+        folder.chmod(mode | stat.S_IRWXU)
 
 
 def remove_tree(path: Path) -> None:

@@ -97,8 +97,13 @@ def renew(tree: Path, changed: Set[str], now_ns: int) -> tuple[str, ...]:
 def is_planted(path: str, made: Set[str], start: bytes) -> bool:
     """Whether a file of an agent's commit, of which `start` are the first bytes, would pass for something that was
     built: it lies in what the base's build made, or is machine code."""
+    return is_made(path, made) or start.startswith(CODE_STARTS)
+
+
+def is_made(path: str, made: Set[str]) -> bool:
+    """Whether it is, or lies in, what the base's build made there and git ignores."""
     above = {str(part) for part in PurePosixPath(path).parents}
-    return path in made or not above.isdisjoint(made) or start.startswith(CODE_STARTS)
+    return path in made or not above.isdisjoint(made)
 
 
 def uplifted(found: Collection[Found]) -> tuple[str, ...]:

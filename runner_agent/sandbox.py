@@ -6,12 +6,11 @@ import contextlib
 import json
 import os
 import signal
-import stat
 import subprocess
 from pathlib import Path
 from typing import IO
 
-from runner_agent import quiescence
+from runner_agent import files, quiescence
 from runner_agent.control import InfrastructureFault
 
 TERM_GRACE_S = 3.0
@@ -58,9 +57,7 @@ def open_up(tree: Path, scratch: Path) -> None:
         if folder in parts and (folder.is_symlink() or not folder.is_dir()):
             folder.unlink(missing_ok=True)
             folder.mkdir()
-        mode = stat.S_IMODE(folder.stat().st_mode)
-        if mode & stat.S_IRWXU != stat.S_IRWXU:
-            folder.chmod(mode | stat.S_IRWXU)
+        files.open_up(folder)
 
 
 def end(child: subprocess.Popen[bytes], sandbox: Sandbox) -> None:

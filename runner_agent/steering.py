@@ -11,9 +11,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Set
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from runner_agent import files
+from runner_agent.freshness import is_made
 
 SETTINGS = (".cargo", "rust-toolchain", "rust-toolchain.toml")
 """What steers tools from a tree's root, where every command is started."""
@@ -34,16 +35,12 @@ def empty_home(scratch: Path) -> None:
 def take_out(tree: Path, tracked: Set[str], made: Set[str]) -> tuple[str, ...]:
     """Removes settings at the root of `tree` that are neither `tracked` in the agent's commit nor `made` by the base's
     build, as paths of files, and of folders that hold nothing else; gives what is gone. Raises OSError."""
-    foreign = tuple(path for path in sorted(_below(tree, SETTINGS)) if not _is_known(path, tracked, made))
+    found = sorted(_below(tree, SETTINGS))
+    foreign = tuple(path for path in found if path not in tracked and not is_made(path, made))
     for path in foreign:
-        _open((tree / path).parent)
+        files.open_up((tree / path).parent)
         files.remove_tree(tree / path)
     return foreign
-
-
-def _is_known(path: str, tracked: Set[str], made: Set[str]) -> bool:
-    above = {str(part) for part in PurePosixPath(path).parents}
-    return path in tracked or path in made or not above.isdisjoint(made)
 
 
 def _below(tree: Path, names: tuple[str, ...]) -> Iterator[str]:
@@ -63,9 +60,5 @@ def _entries(folder: Path) -> list[Path]:
     """What is in a folder, even where its rights were taken away; nothing if it is none."""
     if folder.is_symlink() or not folder.is_dir():
         return []
-    _open(folder)
+    files.open_up(folder)
     return list(folder.iterdir())
-
-
-def _open(folder: Path) -> None:
-    folder.chmod(stat.S_IMODE(folder.stat().st_mode) | stat.S_IRWXU)
